@@ -1,0 +1,199 @@
+//! The image of one periodic in-plane cell by its Fourier coefficients: evaluated anywhere, never interpolated from pixels.
+
+use num_complex::Complex64;
+use std::f64::consts::TAU;
+
+/// A band-limited periodic image I(r) = Σ_hk c_hk exp(2πi(h u + k v)), r = u a1 + v a2; the unit is the fraction of the beam.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FourierImage {
+    cell_angstrom: [[f64; 2]; 2],
+    h_max: usize,
+    k_max: usize,
+    /// (2 k_max + 1) rows of (2 h_max + 1): row k + k_max, column h + h_max.
+    coefficients: Vec<Complex64>,
+}
+
+/// Value, gradient (per Å) and Hessian (per Å²: xx, xy, yy) of an image at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Derivatives {
+    /// I.
+    pub value: f64,
+    /// dI/dx, dI/dy.
+    pub gradient: [f64; 2],
+    /// d²I/dx², d²I/dxdy, d²I/dy².
+    pub hessian: [f64; 3],
+}
+
+impl FourierImage {
+    /// An image of zeros on the cell `[a1, a2]` (Å, image axes) that holds the frequencies |h| ≤ h_max, |k| ≤ k_max.
+    #[must_use]
+    pub fn zeros(cell_angstrom: [[f64; 2]; 2], h_max: usize, k_max: usize) -> Self {
+        let coefficients = vec![Complex64::default(); (2 * h_max + 1) * (2 * k_max + 1)];
+        Self { cell_angstrom, h_max, k_max, coefficients }
+    }
+
+    /// The in-plane repeat vectors `[a1, a2]`, Å.
+    #[must_use]
+    pub fn cell_angstrom(&self) -> [[f64; 2]; 2] {
+        self.cell_angstrom
+    }
+
+    /// Largest |h| and |k| held.
+    #[must_use]
+    pub fn limits(&self) -> [usize; 2] {
+        [self.h_max, self.k_max]
+    }
+
+    /// The coefficient c_hk; zero outside the limits.
+    #[must_use]
+    pub fn coefficient(&self, h: i32, k: i32) -> Complex64 {
+        self.index(h, k).map_or(Complex64::default(), |i| self.coefficients[i])
+    }
+
+    /// Adds to c_hk; frequencies outside the limits are refused by a `false`.
+    pub fn add(&mut self, h: i32, k: i32, value: Complex64) -> bool {
+        self.index(h, k).is_some_and(|i| {
+            self.coefficients[i] += value;
+            true
+        })
+    }
+
+    fn index(&self, h: i32, k: i32) -> Option<usize> {
+        let (h_max, k_max) = (self.h_max as i32, self.k_max as i32);
+        (h.abs() <= h_max && k.abs() <= k_max).then(|| ((k + k_max) * (2 * h_max + 1) + h + h_max) as usize)
+    }
+
+    /// All `(h, k, c_hk)`, k slow.
+    pub fn iter(&self) -> impl Iterator<Item = (i32, i32, Complex64)> + '_ {
+        let (h_max, k_max) = (self.h_max as i32, self.k_max as i32);
+        let frequencies = (-k_max..=k_max).flat_map(move |k| (-h_max..=h_max).map(move |h| (h, k)));
+        frequencies.zip(&self.coefficients).map(|((h, k), &c)| (h, k, c))
+    }
+
+    /// Reciprocal vectors `[b1, b2]` with a_i · b_j = δ_ij, 1/Å.
+    #[must_use]
+    pub fn reciprocal(&self) -> [[f64; 2]; 2] {
+        let [[ax, ay], [bx, by]] = self.cell_angstrom;
+        let det = ax * by - ay * bx;
+        [[by / det, -bx / det], [-ay / det, ax / det]]
+    }
+
+    /// The same image seen with an effective source of Gaussian profile, full width at half maximum in Å.
+    #[must_use]
+    pub fn blurred(&self, source_fwhm_angstrom: f64) -> Self {
+        let sigma = source_fwhm_angstrom / (8.0 * std::f64::consts::LN_2).sqrt();
+        let [b1, b2] = self.reciprocal();
+        let mut out = self.clone();
+        let weights = self.iter().map(|(h, k, _)| {
+            let q = [0, 1].map(|i| f64::from(h) * b1[i] + f64::from(k) * b2[i]);
+            (-0.5 * (TAU * sigma).powi(2) * (q[0] * q[0] + q[1] * q[1])).exp()
+        });
+        for (c, w) in out.coefficients.iter_mut().zip(weights) {
+            *c *= w;
+        }
+        out
+    }
+
+    /// Value of the image at `r_angstrom`.
+    #[must_use]
+    pub fn value(&self, r_angstrom: [f64; 2]) -> f64 {
+        self.derivatives(r_angstrom).value
+    }
+
+    /// Value, gradient and Hessian at `r_angstrom`: exact derivatives of the Fourier series.
+    #[must_use]
+    pub fn derivatives(&self, r_angstrom: [f64; 2]) -> Derivatives {
+        let [b1, b2] = self.reciprocal();
+        let uv = [b1, b2].map(|b| b[0] * r_angstrom[0] + b[1] * r_angstrom[1]);
+        let step = [Complex64::cis(TAU * uv[0]), Complex64::cis(TAU * uv[1])];
+        let start = [self.h_max, self.k_max].map(|n| -(n as i32));
+        let mut out = Derivatives::default();
+        let mut row_phase = step[1].powi(start[1]);
+        let width = 2 * self.h_max + 1;
+        for (row, coefficients) in self.coefficients.chunks_exact(width).enumerate() {
+            let k = f64::from(start[1] + row as i32);
+            let mut phase = row_phase * step[0].powi(start[0]);
+            for (column, c) in coefficients.iter().enumerate() {
+                let h = f64::from(start[0] + column as i32);
+                let term = c * phase;
+                let q = [0, 1].map(|i| TAU * (h * b1[i] + k * b2[i]));
+                out.value += term.re;
+                out.gradient[0] -= q[0] * term.im;
+                out.gradient[1] -= q[1] * term.im;
+                out.hessian[0] -= q[0] * q[0] * term.re;
+                out.hessian[1] -= q[0] * q[1] * term.re;
+                out.hessian[2] -= q[1] * q[1] * term.re;
+                phase *= step[0];
+            }
+            row_phase *= step[1];
+        }
+        out
+    }
+
+    /// Mean of the image: the fraction of the beam a uniform illumination scatters to the detector.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        self.coefficient(0, 0).re
+    }
+
+    /// Samples on a square grid: `height` rows of `width` values, pixel (ix, iy) at `origin + pixel (ix, iy)`, Å.
+    /// Separable in no oblique cell, so each pixel is a sum over all coefficients.
+    #[must_use]
+    pub fn sample(&self, origin_angstrom: [f64; 2], pixel_angstrom: f64, width: usize, height: usize) -> Vec<f64> {
+        use rayon::prelude::*;
+        (0..width * height)
+            .into_par_iter()
+            .map(|i| {
+                let (ix, iy) = ((i % width) as f64, (i / width) as f64);
+                self.value([origin_angstrom[0] + pixel_angstrom * ix, origin_angstrom[1] + pixel_angstrom * iy])
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> FourierImage {
+        let mut image = FourierImage::zeros([[4.0, 0.3], [-0.2, 3.5]], 2, 1);
+        for (h, k, re, im) in [(0, 0, 1.0, 0.0), (1, 0, 0.2, 0.1), (-1, 0, 0.2, -0.1), (2, 1, 0.05, -0.03), (-2, -1, 0.05, 0.03)] {
+            assert!(image.add(h, k, Complex64::new(re, im)));
+        }
+        image
+    }
+
+    #[test]
+    fn value_repeats_with_the_cell_and_frequencies_outside_are_refused() {
+        let mut image = example();
+        let [a1, a2] = image.cell_angstrom();
+        let r = [0.7, -1.1];
+        let moved = [r[0] + a1[0] - 2.0 * a2[0], r[1] + a1[1] - 2.0 * a2[1]];
+        assert!((image.value(r) - image.value(moved)).abs() < 1e-12);
+        assert!(!image.add(3, 0, Complex64::new(1.0, 0.0)));
+    }
+
+    #[test]
+    fn derivatives_match_finite_differences() {
+        let (image, r, d) = (example(), [0.4, 0.9], 1e-4);
+        let at = |x: f64, y: f64| image.value([r[0] + x, r[1] + y]);
+        let exact = image.derivatives(r);
+        assert!(((at(d, 0.0) - at(-d, 0.0)) / (2.0 * d) - exact.gradient[0]).abs() < 1e-6);
+        assert!(((at(0.0, d) - at(0.0, -d)) / (2.0 * d) - exact.gradient[1]).abs() < 1e-6);
+        let xy = (at(d, d) - at(d, -d) - at(-d, d) + at(-d, -d)) / (4.0 * d * d);
+        assert!((xy - exact.hessian[1]).abs() < 1e-5);
+        let yy = (at(0.0, d) - 2.0 * at(0.0, 0.0) + at(0.0, -d)) / (d * d);
+        assert!((yy - exact.hessian[2]).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_wider_source_lowers_contrast_and_keeps_the_mean() {
+        let (sharp, soft) = (example(), example().blurred(1.0));
+        assert!((sharp.mean() - soft.mean()).abs() < 1e-15);
+        let contrast = |i: &FourierImage| i.coefficient(1, 0).norm();
+        let q = (sharp.reciprocal()[0][0].powi(2) + sharp.reciprocal()[0][1].powi(2)).sqrt();
+        // The Fourier transform of a Gaussian of FWHM w is exp(-(π q w)² / (4 ln 2)).
+        let expected = (-(std::f64::consts::PI * q).powi(2) / (4.0 * std::f64::consts::LN_2)).exp();
+        assert!((contrast(&soft) / contrast(&sharp) - expected).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,2 @@
+//! The command `mistilt`.
+fn main() {}
