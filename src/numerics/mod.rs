@@ -1,1 +1,6 @@
-//! numerics
+//! Numerics every room above stands on: periodic grids, 2-D FFTs, discs on a raster, counter-based seeds; no units of their own.
+
+pub mod disc;
+pub mod fft;
+pub mod grid;
+pub mod seeds;
