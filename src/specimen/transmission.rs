@@ -1,0 +1,148 @@
+//! Transmission functions exp(iσV) of single slices: translation-invariant, band-limited; V in V Å, σ in rad/(V Å).
+//!
+//! The potential is summed from exact Fourier phases (no rounding of atoms to pixels), the phase grating is formed on a grid `oversampling`
+//! times finer, transformed, cut to the band limit and sampled on the working grid. Without the finer grid exp(iσV) aliases, and a heavy
+//! column's signal depends on where it stands between the pixels.
+
+use super::SliceAtom;
+use crate::crystal::Element;
+use crate::microscope::Beam;
+use crate::numerics::band_limit::BandLimit;
+use crate::numerics::fft::{Fft2, Fft2Scratch};
+use crate::numerics::grid::{Grid, area, norm};
+use crate::potential::{Factors, PROJECTED_VOLT_ANGSTROM2};
+use num_complex::{Complex, Complex64};
+use num_traits::Float;
+use rustfft::FftNum;
+use std::collections::BTreeMap;
+
+/// Everything slices of one grid share: tables of σ V(k) on the fine grid for each element, FFT plans, the cut.
+pub struct TransmissionPlan<T: FftNum> {
+    fine: Grid,
+    coarse: Grid,
+    /// σ V(k)/area of one atom at the origin, fine grid, FFT order; zero on the Nyquist lines, which have no mirror image.
+    tables: BTreeMap<Element, Vec<T>>,
+    fine_fft: Fft2<T>,
+    coarse_fft: Fft2<T>,
+    /// (position in the fine spectrum, position in the coarse spectrum, what passes) of every frequency inside the band limit.
+    cut: Vec<(u32, u32, T)>,
+}
+
+/// Buffers to build transmission functions in; one a thread.
+pub struct TransmissionScratch<T> {
+    fine: Vec<Complex<T>>,
+    fine_fft: Fft2Scratch<T>,
+    coarse_fft: Fft2Scratch<T>,
+}
+
+impl<T: FftNum + Float + Default> TransmissionPlan<T> {
+    /// Tables for `elements` on `grid`, the phase grating being formed `oversampling` times finer and cut to `band`.
+    #[must_use]
+    pub fn new(grid: Grid, oversampling: usize, band: BandLimit, beam: Beam, factors: Factors, elements: &[Element]) -> Self {
+        let fine = grid.finer(oversampling);
+        let scale = PROJECTED_VOLT_ANGSTROM2 * beam.interaction_rad_per_volt_angstrom() / area(grid.cell_angstrom).abs();
+        let table = |&element: &Element| {
+            let at = |(h, k): (i32, i32)| {
+                let nyquist = 2 * h == -(fine.nx as i32) || 2 * k == -(fine.ny as i32);
+                let f = if nyquist { 0.0 } else { factors.scattering_factor_angstrom(element, norm(fine.frequency(h, k))) };
+                real::<T>(scale * f)
+            };
+            (element, fine.frequencies().map(at).collect())
+        };
+        let fine_points = 1.0 / fine.len() as f64;
+        let cut = grid.frequencies().map(|(h, k)| (h, k, band.pass(norm(grid.frequency(h, k)))));
+        let cut =
+            cut.filter(|c| c.2 > 0.0).map(|(h, k, pass)| (fine.index(h, k) as u32, grid.index(h, k) as u32, real(pass * fine_points)));
+        Self {
+            fine,
+            coarse: grid,
+            tables: elements.iter().map(table).collect(),
+            fine_fft: Fft2::new(fine.nx, fine.ny),
+            coarse_fft: Fft2::new(grid.nx, grid.ny),
+            cut: cut.collect(),
+        }
+    }
+
+    /// Buffers for [`Self::build`].
+    #[must_use]
+    pub fn scratch(&self) -> TransmissionScratch<T> {
+        TransmissionScratch {
+            fine: vec![Complex::default(); self.fine.len()],
+            fine_fft: self.fine_fft.scratch(),
+            coarse_fft: self.coarse_fft.scratch(),
+        }
+    }
+
+    /// The transmission functions of one or two slices (row-major, real space, working grid). Two at once share one transform: both
+    /// potentials are real, so they ride as real and imaginary part. Elements the plan has no table for are left out.
+    pub fn build(&self, slices: &[&[SliceAtom]], scratch: &mut TransmissionScratch<T>) -> Vec<Vec<Complex<T>>> {
+        debug_assert!(matches!(slices.len(), 1 | 2), "one or two slices ride in one transform");
+        scratch.fine.fill(Complex::default());
+        for (slice, quarter_turn) in slices.iter().zip([false, true]) {
+            self.add_potential(slice, quarter_turn, &mut scratch.fine);
+        }
+        self.fine_fft.inverse(&mut scratch.fine, &mut scratch.fine_fft);
+        let phases: Vec<T> = if slices.len() == 2 { scratch.fine.iter().map(|v| v.im).collect() } else { Vec::new() };
+        for v in &mut scratch.fine {
+            *v = unit_phase(v.re);
+        }
+        let mut out = vec![self.cut_to_band(scratch)];
+        if slices.len() == 2 {
+            for (v, phase) in scratch.fine.iter_mut().zip(phases) {
+                *v = unit_phase(phase);
+            }
+            out.push(self.cut_to_band(scratch));
+        }
+        out
+    }
+
+    /// Adds σV(k) of the atoms, times i if `quarter_turn`, from exact phases exp(−2πi(hu + kv)).
+    fn add_potential(&self, atoms: &[SliceAtom], quarter_turn: bool, spectrum: &mut [Complex<T>]) {
+        let (nx, ny) = (self.fine.nx, self.fine.ny);
+        for atom in atoms {
+            let Some(table) = self.tables.get(&atom.element) else { continue };
+            let along = |n: usize, u: f64| -> Vec<Complex<T>> {
+                (0..n).map(|i| complex(Complex64::cis(-std::f64::consts::TAU * (f64::from(Grid::signed(i, n)) * u).fract()))).collect()
+            };
+            let (px, mut py) = (along(nx, atom.in_plane[0]), along(ny, atom.in_plane[1]));
+            let turn: Complex<T> = complex(Complex64::new(0.0, 1.0));
+            for p in &mut py {
+                *p = p.scale(real(atom.weight));
+                if quarter_turn {
+                    *p = *p * turn;
+                }
+            }
+            for ((row, f), p) in spectrum.chunks_exact_mut(nx).zip(table.chunks_exact(nx)).zip(&py) {
+                for ((v, &f), x) in row.iter_mut().zip(f).zip(&px) {
+                    *v = *v + Complex::new(f * (x.re * p.re - x.im * p.im), f * (x.re * p.im + x.im * p.re));
+                }
+            }
+        }
+    }
+
+    /// Fine phase grating in `scratch.fine` → band-limited transmission function on the working grid.
+    fn cut_to_band(&self, scratch: &mut TransmissionScratch<T>) -> Vec<Complex<T>> {
+        self.fine_fft.forward(&mut scratch.fine, &mut scratch.fine_fft);
+        let mut out = vec![Complex::default(); self.coarse.len()];
+        for &(from, to, pass) in &self.cut {
+            out[to as usize] = scratch.fine[from as usize].scale(pass);
+        }
+        self.coarse_fft.inverse(&mut out, &mut scratch.coarse_fft);
+        out
+    }
+}
+
+/// exp(i phase), in the precision of the waves.
+fn unit_phase<T: Float>(phase: T) -> Complex<T> {
+    let (sin, cos) = phase.sin_cos();
+    Complex::new(cos, sin)
+}
+
+/// A float of either precision: both hold, rounded, any f64 the tables make.
+fn real<T: Float>(value: f64) -> T {
+    T::from(value).unwrap_or_else(T::nan)
+}
+
+fn complex<T: Float>(z: Complex64) -> Complex<T> {
+    Complex::new(real(z.re), real(z.im))
+}
