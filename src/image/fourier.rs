@@ -1,5 +1,7 @@
 //! The image of one periodic in-plane cell by its Fourier coefficients: evaluated anywhere, never interpolated from pixels.
 
+use crate::numerics::fft::Fft2;
+use crate::numerics::grid::{self, Grid};
 use num_complex::Complex64;
 use std::f64::consts::TAU;
 
@@ -58,6 +60,38 @@ impl FourierImage {
         })
     }
 
+    /// The image through the samples of a grid of (2 h_max + 1) × (2 k_max + 1) points of the cell, row-major along a1: exact for an image
+    /// that holds no higher frequency.
+    ///
+    /// # Panics
+    /// If the number of samples is not that of the grid.
+    #[must_use]
+    pub fn from_samples(cell_angstrom: [[f64; 2]; 2], h_max: usize, k_max: usize, samples: &[f64]) -> Self {
+        let (nx, ny) = (2 * h_max + 1, 2 * k_max + 1);
+        assert_eq!(samples.len(), nx * ny, "one sample for each coefficient");
+        let fft = Fft2::<f64>::new(nx, ny);
+        let mut spectrum: Vec<Complex64> = samples.iter().map(|&s| Complex64::new(s / (nx * ny) as f64, 0.0)).collect();
+        fft.forward(&mut spectrum, &mut fft.scratch());
+        let mut image = Self::zeros(cell_angstrom, h_max, k_max);
+        let grid = Grid { nx, ny, cell_angstrom };
+        for (i, (h, k)) in grid.frequencies().enumerate() {
+            image.add(h, k, spectrum[i]);
+        }
+        image
+    }
+
+    /// Multiplies the image by a number.
+    pub fn scale(&mut self, factor: f64) {
+        self.coefficients.iter_mut().for_each(|c| *c *= factor);
+    }
+
+    /// Adds another image of the same cell; frequencies this one does not hold are left out.
+    pub fn accumulate(&mut self, other: &Self) {
+        for (h, k, c) in other.iter() {
+            self.add(h, k, c);
+        }
+    }
+
     fn index(&self, h: i32, k: i32) -> Option<usize> {
         let (h_max, k_max) = (self.h_max as i32, self.k_max as i32);
         (h.abs() <= h_max && k.abs() <= k_max).then(|| ((k + k_max) * (2 * h_max + 1) + h + h_max) as usize)
@@ -73,9 +107,7 @@ impl FourierImage {
     /// Reciprocal vectors `[b1, b2]` with a_i · b_j = δ_ij, 1/Å.
     #[must_use]
     pub fn reciprocal(&self) -> [[f64; 2]; 2] {
-        let [[ax, ay], [bx, by]] = self.cell_angstrom;
-        let det = ax * by - ay * bx;
-        [[by / det, -bx / det], [-ay / det, ax / det]]
+        grid::reciprocal(self.cell_angstrom)
     }
 
     /// The same image seen with an effective source of Gaussian profile, full width at half maximum in Å.

@@ -20,8 +20,8 @@ impl Edge {
     pub fn covered(self, k: [f64; 2], cell: [[f64; 2]; 2], radius: f64) -> f64 {
         match self {
             Self::AreaWeighted => covered_fraction(k, cell, radius),
-            // The tolerance decides raster points that stand on the edge but for rounding.
-            Self::Hard => f64::from(u8::from(k[0].hypot(k[1]) <= radius * (1.0 + 1e-12))),
+            // The tolerance decides raster points that stand on the edge but for rounding; a disc of no size holds nothing.
+            Self::Hard => f64::from(u8::from(radius > 0.0 && k[0].hypot(k[1]) <= radius * (1.0 + 1e-12))),
         }
     }
 }
@@ -47,8 +47,8 @@ impl Probe {
     /// A(k) exp(−iχ(k)) before normalisation, at k (1/Å) from the optic axis on a raster of cells `cell`.
     #[must_use]
     pub fn amplitude(&self, k: [f64; 2], cell: [[f64; 2]; 2], edge: Edge) -> Complex64 {
-        // The intensity through a half-covered cell is half: the amplitude is the root of the covered share.
+        // The amplitude, not the intensity, goes with the covered share: a root would make cells that are barely touched jump in.
         let share = edge.covered(k, cell, self.radius());
-        if share == 0.0 { Complex64::default() } else { Complex64::from_polar(share.sqrt(), -self.aberrations.phase_rad(k, self.beam)) }
+        if share == 0.0 { Complex64::default() } else { Complex64::from_polar(share, -self.aberrations.phase_rad(k, self.beam)) }
     }
 }

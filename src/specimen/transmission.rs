@@ -2,7 +2,8 @@
 //!
 //! The potential is summed from exact Fourier phases (no rounding of atoms to pixels), the phase grating is formed on a grid `oversampling`
 //! times finer, transformed, cut to the band limit and sampled on the working grid. Without the finer grid exp(iσV) aliases, and a heavy
-//! column's signal depends on where it stands between the pixels.
+//! column's signal depends on where it stands between the pixels. The potential itself fades out by a cosine over the upper half of the fine
+//! band: a sharp end would leave the logarithmic peak of V at a nucleus aliasing ten times more.
 
 use super::SliceAtom;
 use crate::crystal::Element;
@@ -41,11 +42,20 @@ impl<T: FftNum + Float + Default> TransmissionPlan<T> {
     pub fn new(grid: Grid, oversampling: usize, band: BandLimit, beam: Beam, factors: Factors, elements: &[Element]) -> Self {
         let fine = grid.finer(oversampling);
         let scale = PROJECTED_VOLT_ANGSTROM2 * beam.interaction_rad_per_volt_angstrom() / area(grid.cell_angstrom).abs();
+        // On the working grid itself (oversampling 1) the whole square stays: what codes without a finer grid do.
+        let nyquist = fine.nyquist();
+        let window = BandLimit { radius: nyquist, taper: 0.5 * nyquist };
         let table = |&element: &Element| {
             let at = |(h, k): (i32, i32)| {
-                let nyquist = 2 * h == -(fine.nx as i32) || 2 * k == -(fine.ny as i32);
-                let f = if nyquist { 0.0 } else { factors.scattering_factor_angstrom(element, norm(fine.frequency(h, k))) };
-                real::<T>(scale * f)
+                let (q, mirrored) = (norm(fine.frequency(h, k)), 2 * h != -(fine.nx as i32) && 2 * k != -(fine.ny as i32));
+                let keep = if !mirrored {
+                    0.0
+                } else if oversampling == 1 {
+                    1.0
+                } else {
+                    window.pass(q)
+                };
+                real::<T>(if keep > 0.0 { scale * keep * factors.scattering_factor_angstrom(element, q) } else { 0.0 })
             };
             (element, fine.frequencies().map(at).collect())
         };

@@ -1,0 +1,140 @@
+//! Direct multislice, probe by probe: for any scene, and the oracle of the scattering matrix.
+//!
+//! The probe stands at each of the image's Nyquist positions, each Bloch class of it goes through the slices on its own, and the specimen
+//! tilt stands in the propagator. With one k-point this is classical multislice of one (super)cell.
+
+use super::{Bloch, Engine, InitialWaves, MultisliceError, Setting};
+use crate::image::FourierImage;
+use crate::microscope::{AnnularDetector, Edge, Probe};
+use crate::numerics::grid::{combine, norm};
+use crate::specimen::Slice;
+use num_complex::Complex64;
+use rayon::prelude::*;
+use std::f64::consts::TAU;
+
+/// What a direct scan needs beside the engine.
+#[derive(Debug, Clone)]
+pub struct Scan<'a> {
+    /// Numerics.
+    pub setting: Setting,
+    /// Bloch offsets along the two in-plane vectors; [1, 1] is classical multislice.
+    pub k_points: [usize; 2],
+    /// Lens and aperture.
+    pub probe: Probe,
+    /// Specimen tilt, mrad.
+    pub specimen_tilt_mrad: [f64; 2],
+    /// Detectors.
+    pub detectors: &'a [AnnularDetector],
+    /// Slice counts at which to detect, ascending.
+    pub exits: &'a [usize],
+    /// Edges of aperture and detector.
+    pub edge: Edge,
+}
+
+impl Scan<'_> {
+    /// Detector signals `[probe][exit][detector]`, fraction of the beam, for probes at `positions_angstrom`.
+    ///
+    /// `slices(class)` gives the configuration a Bloch class goes through: the same for all in a crystal at rest.
+    pub fn run(
+        &self,
+        engine: &dyn Engine,
+        slices: &(dyn Fn(usize) -> Vec<Slice> + Sync),
+        positions_angstrom: &[[f64; 2]],
+    ) -> Result<Vec<Vec<Vec<f64>>>, MultisliceError> {
+        for detector in self.detectors {
+            self.setting.check_angle(&format!("detector {}", detector.name), detector.outer_mrad)?;
+        }
+        self.setting.check_angle("the aperture", self.probe.convergence_mrad)?;
+        let classes: Vec<Bloch> = (0..self.k_points[0] * self.k_points[1]).map(|i| self.bloch(i)).collect();
+        let share = |bloch: &Bloch| self.aperture(bloch).iter().map(Complex64::norm_sqr).sum::<f64>();
+        let total: f64 = classes.iter().map(share).sum();
+        // Probes in batches of one block of lanes; sums over classes in order.
+        const BATCH: usize = 16;
+        let batches: Vec<&[[f64; 2]]> = positions_angstrom.chunks(BATCH).collect();
+        let signals: Result<Vec<_>, MultisliceError> = batches
+            .par_iter()
+            .map(|batch| {
+                let mut sums = vec![vec![vec![0.0; self.detectors.len()]; self.exits.len()]; batch.len()];
+                for (index, bloch) in classes.iter().enumerate() {
+                    self.propagate(engine, *bloch, &slices(index), batch, 1.0 / total, &mut sums)?;
+                }
+                Ok(sums)
+            })
+            .collect();
+        Ok(signals?.into_iter().flatten().collect())
+    }
+
+    /// The image of one cell by its Fourier coefficients `[exit][detector]`: probes at the Nyquist positions of the cell
+    /// (an ADF image is band-limited at twice the aperture), then a discrete Fourier transform, exact.
+    pub fn image(
+        &self,
+        engine: &dyn Engine,
+        slices: &(dyn Fn(usize) -> Vec<Slice> + Sync),
+    ) -> Result<Vec<Vec<FourierImage>>, MultisliceError> {
+        let cell = self.setting.grid.cell_angstrom;
+        // With area-weighted edges a raster cell reaches past the aperture by up to its own size.
+        let raster = self.raster();
+        let reach = 2.0 * (self.probe.radius() + norm(raster[0]) + norm(raster[1]));
+        let [h_max, k_max] = cell.map(|a| (reach * norm(a)).ceil() as usize);
+        let (nx, ny) = (2 * h_max + 1, 2 * k_max + 1);
+        let position = |i: usize| combine(cell, [(i % nx) as f64 / nx as f64, (i / nx) as f64 / ny as f64]);
+        let positions: Vec<[f64; 2]> = (0..nx * ny).map(position).collect();
+        let signals = self.run(engine, slices, &positions)?;
+        let image = |exit: usize, detector: usize| {
+            let samples: Vec<f64> = signals.iter().map(|s| s[exit][detector]).collect();
+            FourierImage::from_samples(cell, h_max, k_max, &samples)
+        };
+        Ok((0..self.exits.len()).map(|e| (0..self.detectors.len()).map(|d| image(e, d)).collect()).collect())
+    }
+
+    fn raster(&self) -> [[f64; 2]; 2] {
+        let b = self.setting.grid.reciprocal();
+        [0, 1].map(|i| b[i].map(|c| c / self.k_points[i] as f64))
+    }
+
+    fn bloch(&self, index: usize) -> Bloch {
+        let fraction = [index % self.k_points[0], index / self.k_points[0]];
+        let offset = combine(self.setting.grid.reciprocal(), [0, 1].map(|i| fraction[i] as f64 / self.k_points[i] as f64));
+        Bloch { offset, centre: [0.0; 2], specimen_tilt_mrad: self.specimen_tilt_mrad }
+    }
+
+    /// A(k) of one class before normalisation, FFT order.
+    fn aperture(&self, bloch: &Bloch) -> Vec<Complex64> {
+        let (grid, raster) = (self.setting.grid, self.raster());
+        grid.frequencies().map(|(h, k)| self.probe.amplitude(bloch.wave_vector(grid, h, k), raster, self.edge)).collect()
+    }
+
+    fn propagate(
+        &self,
+        engine: &dyn Engine,
+        bloch: Bloch,
+        slices: &[Slice],
+        positions: &[[f64; 2]],
+        norm: f64,
+        sums: &mut [Vec<Vec<f64>>],
+    ) -> Result<(), MultisliceError> {
+        let (grid, raster, aperture) = (self.setting.grid, self.raster(), self.aperture(&bloch));
+        let vectors: Vec<[f64; 2]> = grid.frequencies().map(|(h, k)| bloch.wave_vector(grid, h, k)).collect();
+        let spectrum = |r: &[f64; 2]| -> Vec<Complex64> {
+            let shifted = |(a, q): (&Complex64, &[f64; 2])| a * Complex64::cis(-TAU * (q[0] * r[0] + q[1] * r[1])) * norm.sqrt();
+            aperture.iter().zip(&vectors).map(shifted).collect()
+        };
+        let probes: Vec<Vec<Complex64>> = positions.iter().map(spectrum).collect();
+        let rings: Vec<Vec<f64>> =
+            self.detectors.iter().map(|d| vectors.iter().map(|&q| d.weight(q, raster, self.probe.beam, self.edge)).collect()).collect();
+        let mut waves = engine.start(bloch, slices, InitialWaves::Spectra(&probes))?;
+        let mut exit_wave = vec![Complex64::default(); grid.len()];
+        let mut done = 0;
+        for (exit, &count) in self.exits.iter().enumerate() {
+            waves.advance(done..count);
+            done = count;
+            for (probe, sums) in sums.iter_mut().enumerate() {
+                waves.read(probe, &mut exit_wave);
+                for (sum, ring) in sums[exit].iter_mut().zip(&rings) {
+                    *sum += exit_wave.iter().zip(ring).filter(|(_, w)| **w > 0.0).map(|(c, w)| w * c.norm_sqr()).sum::<f64>();
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,387 @@
+//! One propagation for all tilts, thicknesses, defoci, apertures and detectors: the k-grid scattering matrix of a periodic slab.
+//!
+//! A slab cell with an N×N grid of Bloch offsets k0 is exactly the N×N supercell. All beams that any illumination needs go through the
+//! crystal once; an image is then a contraction, c_Q = Σ_k0 Σ_G A*(k) A(k − Q) M(k, k − Q), where M = S_D† S_D is the part of the scattering
+//! matrix on the detector (cf. Ophus, Adv. Struct. Chem. Imaging 3 (2017) 13 for the matrix). A specimen tilt θ is the beam tilt −θ/λ with
+//! aperture and detectors centred on it, so every tilt reads the same matrix; the raster of k-points stays, and aperture and detector move
+//! over it by exact areas.
+
+use super::setting::beam_tilt;
+use super::{Bloch, Device, Engine, InitialWaves, MultisliceError, Setting};
+use crate::crystal::Element;
+use crate::image::FourierImage;
+use crate::microscope::{AnnularDetector, Edge, Probe};
+use crate::numerics::grid::{combine, norm};
+use crate::specimen::{FrozenPhonons, Sign, Slice, Stack};
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::{Accum, Mat, Par, c64};
+use num_complex::Complex64;
+use rayon::prelude::*;
+
+/// One way to illuminate the slab.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Illumination {
+    /// Specimen tilt θ, mrad.
+    pub specimen_tilt_mrad: [f64; 2],
+    /// Aperture and lens.
+    pub probe: Probe,
+}
+
+/// Everything one propagation serves.
+#[derive(Debug, Clone)]
+pub struct ScatteringStudy<'a> {
+    /// The sliced slab; with a phonon period M, already repeated M×M.
+    pub stack: &'a Stack,
+    /// Numerics.
+    pub setting: Setting,
+    /// Bloch offsets along the two in-plane vectors.
+    pub k_points: [usize; 2],
+    /// Where the raster of k-points starts, 1/Å: zero, or the beam tilt of the one tilt whose aperture should fall on the raster exactly.
+    pub raster_origin: [f64; 2],
+    /// Slice counts after which images are taken, ascending.
+    pub exits: Vec<usize>,
+    /// All illuminations.
+    pub illuminations: Vec<Illumination>,
+    /// All detectors.
+    pub detectors: Vec<AnnularDetector>,
+    /// Thermal motion: the source and the number of antithetic pairs a k-point; `None` for a crystal at rest.
+    pub phonons: Option<(FrozenPhonons, usize)>,
+    /// How apertures and detectors fall on the raster.
+    pub edge: Edge,
+    /// Engine.
+    pub device: Device,
+}
+
+/// The images of a study, in independent groups of configurations whose scatter is the sampling error.
+#[derive(Debug, Clone)]
+pub struct ImageStack {
+    /// `images[group][illumination][exit][detector]`, each normalised to one electron.
+    pub images: Vec<Vec<Vec<Vec<FourierImage>>>>,
+    /// Weight of each group in the mean.
+    pub weights: Vec<f64>,
+    /// `lost[illumination][exit]`: fraction of the beam that left through the band limit.
+    pub lost: Vec<Vec<f64>>,
+    /// Engine that computed it.
+    pub engine: String,
+}
+
+/// What one Bloch class contributes: images summed over its configurations, the lost intensity, and the class's share of each probe.
+struct ClassResult {
+    /// `[pair][illumination][exit][detector]`.
+    images: Vec<Vec<Vec<Vec<FourierImage>>>>,
+    lost: Vec<Vec<f64>>,
+}
+
+/// One Bloch class laid out for contraction.
+struct Class {
+    bloch: Bloch,
+    /// Beams any illumination needs.
+    beams: Vec<(i32, i32)>,
+    /// Per illumination: (index into beams, A(k) before normalisation).
+    apertures: Vec<Vec<(usize, Complex64)>>,
+    /// Per illumination, per detector: (FFT position, root of the weight). Illuminations of one tilt share theirs.
+    rings: Vec<Vec<Vec<(u32, f64)>>>,
+}
+
+impl ScatteringStudy<'_> {
+    /// Runs the propagation; `progress` is told the number of finished k-points after each.
+    pub fn run(&self, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageStack, MultisliceError> {
+        self.check()?;
+        let mut elements: Vec<Element> = self.stack.slab.atoms.iter().map(|a| a.element).collect();
+        elements.sort_unstable();
+        elements.dedup();
+        let engine = self.device.engine(&self.setting, &elements)?;
+        let classes: Vec<Class> = (0..self.class_count()).map(|i| self.class(i)).collect();
+        let shares: Vec<Vec<f64>> =
+            classes.iter().map(|c| c.apertures.iter().map(|a| a.iter().map(|(_, a)| a.norm_sqr()).sum()).collect()).collect();
+        let total: Vec<f64> = (0..self.illuminations.len()).map(|i| shares.iter().map(|s| s[i]).sum()).collect();
+
+        let (pairs, groups) = (self.pairs(), self.group_count());
+        let mut images = vec![self.empty_images(); groups];
+        let mut group_shares = vec![vec![0.0; self.illuminations.len()]; groups];
+        let mut lost = vec![vec![0.0; self.exits.len()]; self.illuminations.len()];
+        // Chunks bound the memory of finished classes; sums run in class order, so no thread count changes a byte.
+        let indices: Vec<usize> = (0..classes.len()).collect();
+        for chunk in indices.chunks(4 * rayon::current_num_threads()) {
+            let results: Vec<Result<ClassResult, MultisliceError>> = chunk
+                .par_iter()
+                .map(|&i| {
+                    let result = self.propagate_class(engine.as_ref(), &classes[i], i);
+                    progress(1);
+                    result
+                })
+                .collect();
+            for (&i, result) in chunk.iter().zip(results) {
+                let result = result?;
+                for (pair, pair_images) in result.images.iter().enumerate() {
+                    let group = self.group(i, pair);
+                    add_images(&mut images[group], pair_images);
+                    group_shares[group].iter_mut().zip(&shares[i]).for_each(|(g, s)| *g += s / pairs as f64);
+                }
+                for (sum, part) in lost.iter_mut().flatten().zip(result.lost.iter().flatten()) {
+                    *sum += part;
+                }
+            }
+        }
+        for (group, share) in images.iter_mut().zip(&group_shares) {
+            for (illumination, share) in group.iter_mut().zip(share) {
+                illumination.iter_mut().flatten().for_each(|image| image.scale(1.0 / (share * pairs as f64)));
+            }
+        }
+        for (exits, total) in lost.iter_mut().zip(&total) {
+            exits.iter_mut().for_each(|l| *l /= total);
+        }
+        let weights = group_shares.iter().map(|g| g[0] / total[0]).collect();
+        Ok(ImageStack { images, weights, lost, engine: engine.name() })
+    }
+
+    fn class_count(&self) -> usize {
+        self.k_points[0] * self.k_points[1]
+    }
+
+    fn pairs(&self) -> usize {
+        self.phonons.as_ref().map_or(1, |p| p.1)
+    }
+
+    /// Independent groups: the pairs where a k-point has several, else the interleaved sub-grids of k-points.
+    fn group_count(&self) -> usize {
+        if self.phonons.is_none() {
+            1
+        } else if self.pairs() > 1 {
+            self.pairs()
+        } else {
+            self.k_points.iter().map(|&n| smallest_divisor(n)).product()
+        }
+    }
+
+    fn group(&self, class: usize, pair: usize) -> usize {
+        if self.phonons.is_none() {
+            0
+        } else if self.pairs() > 1 {
+            pair
+        } else {
+            let [dx, dy] = self.k_points.map(smallest_divisor);
+            (class / self.k_points[0] % dy) * dx + class % self.k_points[0] % dx
+        }
+    }
+
+    /// Reciprocal raster of the supercell the k-grid stands for, 1/Å.
+    fn raster(&self) -> [[f64; 2]; 2] {
+        let b = self.setting.grid.reciprocal();
+        [0, 1].map(|i| b[i].map(|c| c / self.k_points[i] as f64))
+    }
+
+    /// Centre of the band limit: the middle of the tilts' bounding box, so that the largest tilts reach equally far, 1/Å.
+    fn centre(&self) -> [f64; 2] {
+        let tilts = || self.illuminations.iter().map(|i| beam_tilt(i.specimen_tilt_mrad, i.probe.beam));
+        [0, 1].map(|c| {
+            let (low, high) = tilts().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), t| (l.min(t[c]), h.max(t[c])));
+            if low.is_finite() { 0.5 * (low + high) } else { 0.0 }
+        })
+    }
+
+    fn check(&self) -> Result<(), MultisliceError> {
+        let centre = self.centre();
+        for illumination in &self.illuminations {
+            let beam = illumination.probe.beam;
+            let t = beam_tilt(illumination.specimen_tilt_mrad, beam);
+            let moved_mrad = norm([t[0] - centre[0], t[1] - centre[1]]) * beam.wavelength_angstrom() * 1e3;
+            self.setting.check_angle("the aperture", illumination.probe.convergence_mrad + moved_mrad)?;
+            for detector in &self.detectors {
+                self.setting.check_angle(&format!("detector {}", detector.name), detector.outer_mrad + moved_mrad)?;
+            }
+        }
+        let counts = [self.class_count(), self.pairs(), self.exits.last().copied().unwrap_or(0), self.stack.slab.atoms.len()];
+        let names = ["k-points", "phonon pairs", "slices", "atoms in the repeat cell"];
+        for ((&count, what), limit) in counts.iter().zip(names).zip(FrozenPhonons::LIMITS) {
+            if count as u64 > limit {
+                return Err(MultisliceError::TooMany { what, value: count as u64, limit });
+            }
+        }
+        Ok(())
+    }
+
+    /// Lays out Bloch class number `index`.
+    fn class(&self, index: usize) -> Class {
+        let grid = self.setting.grid;
+        let (b, centre) = (grid.reciprocal(), self.centre());
+        // The class in the zone around the centre of the band limit: its integer part is the lattice vector nearest to the centre.
+        let [a1, a2] = grid.cell_angstrom;
+        let from_origin = [centre[0] - self.raster_origin[0], centre[1] - self.raster_origin[1]];
+        let nearest = [a1, a2].map(|a| (a[0] * from_origin[0] + a[1] * from_origin[1]).round());
+        let fraction = [index % self.k_points[0], index / self.k_points[0]];
+        let on_raster = combine(b, [0, 1].map(|i| nearest[i] + fraction[i] as f64 / self.k_points[i] as f64));
+        let offset = [on_raster[0] + self.raster_origin[0], on_raster[1] + self.raster_origin[1]];
+        let bloch = Bloch { offset, centre, specimen_tilt_mrad: [0.0; 2] };
+        let pass = bloch.pass(&self.setting);
+        let kept: Vec<(u32, (i32, i32), [f64; 2])> = grid
+            .frequencies()
+            .enumerate()
+            .filter(|(i, _)| pass[*i] > 0.0)
+            .map(|(i, (h, k))| (i as u32, (h, k), bloch.wave_vector(grid, h, k)))
+            .collect();
+
+        let raster = self.raster();
+        let mut beams: Vec<(i32, i32)> = Vec::new();
+        let mut apertures = Vec::new();
+        let mut rings: Vec<Vec<Vec<(u32, f64)>>> = Vec::new();
+        for (number, illumination) in self.illuminations.iter().enumerate() {
+            let tilt = beam_tilt(illumination.specimen_tilt_mrad, illumination.probe.beam);
+            let from_axis = |q: [f64; 2]| [q[0] - tilt[0], q[1] - tilt[1]];
+            let mut aperture = Vec::new();
+            for &(_, hk, q) in &kept {
+                let a = illumination.probe.amplitude(from_axis(q), raster, self.edge);
+                if a != Complex64::default() {
+                    let known = beams.iter().position(|&b| b == hk);
+                    aperture.push((known.unwrap_or(beams.len()), a));
+                    if known.is_none() {
+                        beams.push(hk);
+                    }
+                }
+            }
+            apertures.push(aperture);
+            let twin = self.illuminations[..number].iter().position(|other| same_matrix(other, illumination));
+            rings.push(match twin {
+                Some(_) => Vec::new(),
+                None => self.detectors.iter().map(|d| self.ring(d, illumination, &kept, from_axis)).collect(),
+            });
+        }
+        Class { bloch, beams, apertures, rings }
+    }
+
+    fn ring(
+        &self,
+        detector: &AnnularDetector,
+        illumination: &Illumination,
+        kept: &[(u32, (i32, i32), [f64; 2])],
+        from_axis: impl Fn([f64; 2]) -> [f64; 2],
+    ) -> Vec<(u32, f64)> {
+        let weight = |q| detector.weight(from_axis(q), self.raster(), illumination.probe.beam, self.edge);
+        kept.iter().map(|&(i, _, q)| (i, weight(q))).filter(|(_, w)| *w > 0.0).map(|(i, w)| (i, w.sqrt())).collect()
+    }
+
+    /// All configurations of one class, one after the other.
+    fn propagate_class(&self, engine: &dyn Engine, class: &Class, index: usize) -> Result<ClassResult, MultisliceError> {
+        let last = self.exits.last().copied().unwrap_or(0);
+        let mut result = ClassResult { images: Vec::new(), lost: vec![vec![0.0; self.exits.len()]; self.illuminations.len()] };
+        let configurations: Vec<Vec<(f64, Vec<Slice>)>> = match &self.phonons {
+            None => vec![vec![(1.0, self.stack.at_rest(last))]],
+            Some((phonons, pairs)) => (0..*pairs)
+                .map(|pair| [Sign::Plus, Sign::Minus].map(|s| (0.5, self.stack.displaced(last, phonons, index, pair, s))).into())
+                .collect(),
+        };
+        let pairs = configurations.len() as f64;
+        for pair in configurations {
+            let mut images = self.empty_images();
+            for (weight, slices) in pair {
+                self.propagate(engine, class, &slices, weight, weight / pairs, &mut images, &mut result.lost)?;
+            }
+            result.images.push(images);
+        }
+        Ok(result)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one configuration needs its weights in both sums")]
+    fn propagate(
+        &self,
+        engine: &dyn Engine,
+        class: &Class,
+        slices: &[Slice],
+        weight: f64,
+        lost_weight: f64,
+        images: &mut [Vec<Vec<FourierImage>>],
+        lost: &mut [Vec<f64>],
+    ) -> Result<(), MultisliceError> {
+        if class.beams.is_empty() {
+            return Ok(());
+        }
+        let mut waves = engine.start(class.bloch, slices, InitialWaves::Plane(&class.beams))?;
+        let mut spectra = vec![vec![Complex64::default(); self.setting.grid.len()]; class.beams.len()];
+        let mut done = 0;
+        for (exit, &count) in self.exits.iter().enumerate() {
+            waves.advance(done..count);
+            done = count;
+            for (beam, spectrum) in spectra.iter_mut().enumerate() {
+                waves.read(beam, spectrum);
+            }
+            let loss: Vec<f64> = spectra.iter().map(|s| 1.0 - s.iter().map(Complex64::norm_sqr).sum::<f64>()).collect();
+            for (sums, aperture) in lost.iter_mut().zip(&class.apertures) {
+                sums[exit] += lost_weight * aperture.iter().map(|(b, a)| loss[*b] * a.norm_sqr()).sum::<f64>();
+            }
+            self.contract(class, &spectra, exit, weight, images);
+        }
+        Ok(())
+    }
+
+    /// Adds every illumination's and detector's image at one exit: M = S_D† S_D, then c_{G−G'} += A*(G) A(G') M(G, G').
+    fn contract(&self, class: &Class, spectra: &[Vec<Complex64>], exit: usize, weight: f64, images: &mut [Vec<Vec<FourierImage>>]) {
+        for (first, rings) in class.rings.iter().enumerate().filter(|(_, rings)| !rings.is_empty()) {
+            let illumination = &self.illuminations[first];
+            let sharing: Vec<usize> =
+                (first..self.illuminations.len()).filter(|&i| same_matrix(&self.illuminations[i], illumination)).collect();
+            let mut needed: Vec<usize> = sharing.iter().flat_map(|&i| class.apertures[i].iter().map(|(b, _)| *b)).collect();
+            needed.sort_unstable();
+            needed.dedup();
+            for (detector, ring) in rings.iter().enumerate() {
+                if ring.is_empty() || needed.is_empty() {
+                    continue;
+                }
+                let on_ring = Mat::<c64>::from_fn(ring.len(), needed.len(), |pixel, column| {
+                    let (position, root) = ring[pixel];
+                    spectra[needed[column]][position as usize] * root
+                });
+                let mut m = Mat::<c64>::zeros(needed.len(), needed.len());
+                let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+                let one = c64::new(1.0, 0.0);
+                triangular::matmul(m.as_mut(), lower, Accum::Replace, on_ring.adjoint(), full, on_ring.as_ref(), full, one, Par::Seq);
+                for &i in &sharing {
+                    let column = |b: &usize| needed.binary_search(b).expect("every beam of the aperture was gathered above");
+                    let beams: Vec<(usize, (i32, i32), Complex64)> =
+                        class.apertures[i].iter().map(|(b, a)| (column(b), class.beams[*b], *a)).collect();
+                    add_hermitian(&mut images[i][exit][detector], &m, &beams, weight);
+                }
+            }
+        }
+    }
+
+    /// Images of zeros, wide enough for every beam difference of the largest aperture.
+    fn empty_images(&self) -> Vec<Vec<Vec<FourierImage>>> {
+        let cell = self.setting.grid.cell_angstrom;
+        let one = |illumination: &Illumination| {
+            // A raster cell half covered by the aperture has its centre up to a raster cell outside.
+            let raster = self.raster();
+            let reach = 2.0 * (illumination.probe.radius() + norm(raster[0]) + norm(raster[1]));
+            let [h, k] = cell.map(|a| (reach * norm(a)).ceil() as usize);
+            vec![vec![FourierImage::zeros(cell, h, k); self.detectors.len()]; self.exits.len()]
+        };
+        self.illuminations.iter().map(one).collect()
+    }
+}
+
+/// Whether two illuminations read the same M: one tilt, one energy.
+fn same_matrix(a: &Illumination, b: &Illumination) -> bool {
+    a.specimen_tilt_mrad == b.specimen_tilt_mrad && a.probe.beam == b.probe.beam
+}
+
+/// Adds c_{G−G'} += w A*(G) A(G') M(G, G') over all pairs, M given by its lower triangle.
+fn add_hermitian(image: &mut FourierImage, m: &Mat<c64>, beams: &[(usize, (i32, i32), Complex64)], weight: f64) {
+    for (n, &(i, (h, k), a)) in beams.iter().enumerate() {
+        for &(j, (h2, k2), a2) in &beams[..=n] {
+            let element = if i >= j { m[(i, j)] } else { m[(j, i)].conj() };
+            let value = a.conj() * a2 * element * weight;
+            let inside = image.add(h - h2, k - k2, value) && (i == j || image.add(h2 - h, k2 - k, value.conj()));
+            debug_assert!(inside, "beam differences fit the image's limits");
+        }
+    }
+}
+
+fn add_images(sum: &mut [Vec<Vec<FourierImage>>], part: &[Vec<Vec<FourierImage>>]) {
+    for (s, p) in sum.iter_mut().flatten().flatten().zip(part.iter().flatten().flatten()) {
+        s.accumulate(p);
+    }
+}
+
+/// The smallest divisor above 1 (1 for 1).
+fn smallest_divisor(n: usize) -> usize {
+    (2..=n).find(|d| n.is_multiple_of(*d)).unwrap_or(1)
+}
