@@ -1,1 +1,2 @@
 //! numerics
+pub mod lanes;
