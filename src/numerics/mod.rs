@@ -1,7 +1,8 @@
-//! Numerics every room above stands on: periodic grids, 2-D FFTs, discs on a raster, counter-based seeds; no units of their own.
+//! Numerics every room above stands on: periodic grids, FFTs, band limits, discs on a raster, wave steps, counter-based seeds; no units.
 
 pub mod band_limit;
 pub mod disc;
 pub mod fft;
 pub mod grid;
+pub mod lanes;
 pub mod seeds;
