@@ -1,1 +1,4 @@
-//! tests
+//! Tests that cross rooms, one binary.
+
+mod crystal;
+mod slab;
