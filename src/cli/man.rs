@@ -16,7 +16,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     for name in &args.command {
         let Some(child) = command.find_subcommand(name).cloned() else {
             let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).filter(|n| *n != "help").collect();
-            let allowed = if known.is_empty() { "it has no commands below it".to_owned() } else { format!("there are {}", known.join(", ")) };
+            let allowed =
+                if known.is_empty() { "it has no commands below it".to_owned() } else { format!("there are {}", known.join(", ")) };
             return Err(Failure::BadInput(format!("`{}` has no command `{name}`: {allowed}.", command.get_name())));
         };
         command = child;

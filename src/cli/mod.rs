@@ -17,13 +17,14 @@ pub use study::{RunArgs, StudyArgs};
 
 /// How much of the polarization in an ADF-STEM image is the crystal, and how much is mis-tilt, noise and analysis?
 ///
-/// A study file says which crystal, microscope and mis-tilts to simulate; the study reports how far the measured atomic columns
-/// stand from the true ones. Start with a study that ships:
+/// A study file says which crystal, microscope and mis-tilts to simulate; the study
+/// reports how far the measured atomic columns stand from the true ones. Start with
+/// a study that ships:
 ///
 ///   mistilt study plan studies/tilt.toml
 ///
-/// Data goes to stdout and talk to stderr. Exit codes: 0 done, 1 failed, 2 bad input, 3 incomplete, 130 interrupted.
-/// The variable `NO_COLOR` switches colours off.
+/// Data goes to stdout and talk to stderr. Exit codes: 0 done, 1 failed, 2 bad input,
+/// 3 incomplete, 130 interrupted. The variable `NO_COLOR` switches colours off.
 #[derive(Debug, Parser)]
 #[command(name = "mistilt", version, verbatim_doc_comment, propagate_version = true, max_term_width = 120)]
 struct Cli {
@@ -46,13 +47,14 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Work with study files: what they hold, what they cost, run them
-    #[command(subcommand, visible_alias = "studies")]
+    /// Check study files and print their points
+    #[command(subcommand)]
     Study(study::Command),
     /// Print the JSON Schema of study files
     ///
-    /// Editors that read the first line `#:schema ./study.schema.json` of a study file (through taplo: VS Code, Helix, Neovim)
-    /// complete its keys, show what they mean and underline mistakes.
+    /// Editors that read the first line `#:schema ./study.schema.json` of a study file
+    /// (VS Code, Helix and Neovim do, through taplo) complete its keys, show what they
+    /// mean and underline mistakes.
     ///
     /// Example:
     ///

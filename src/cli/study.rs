@@ -13,13 +13,14 @@ use std::path::PathBuf;
 pub(super) enum Command {
     /// Check a study file and print its points, without computing anything
     ///
-    /// Prints one line a point with the value of every axis, each in the unit that its column names. A mistake in the file is shown
-    /// with its line, and nothing is printed.
+    /// Prints one line a point with the value of every axis, each in the unit that its
+    /// column names. A mistake in the file is shown with its line, and no point is printed.
     ///
     /// Examples:
     ///
     ///   mistilt study plan studies/tilt.toml
-    ///   mistilt study plan studies/tilt.toml --set microscope.voltage_kv=200 --set crystal.thickness_nm=[10,20]
+    ///   mistilt study plan studies/tilt.toml --set microscope.voltage_kv=200
+    ///   mistilt study plan studies/tilt.toml --set 'crystal.thickness_nm=[10, 20]'
     ///   mistilt study plan studies/tilt.toml --json
     #[command(verbatim_doc_comment)]
     Plan(StudyArgs),

@@ -167,7 +167,12 @@ pub(super) fn axis_leaf(key: &str) -> Option<&'static Json> {
 fn unknown_axis(key: &str, node: &Node) -> Problem {
     if schema::find(key).is_some() {
         let message = format!("`{key}` cannot be an axis: it is no single number, name or switch that a point has.");
-        return Problem::at(&node.key, message, "cannot be swept", "Axes vary single values of [crystal], [microscope], [simulation], [measure] and `seed`.");
+        return Problem::at(
+            &node.key,
+            message,
+            "cannot be swept",
+            "Axes vary single values of [crystal], [microscope], [simulation], [measure] and `seed`.",
+        );
     }
     let paths: Vec<String> = schema::sweepable().into_iter().map(|(path, _)| path).collect();
     let last = key.rsplit('.').next().unwrap_or(key);
@@ -296,7 +301,12 @@ fn zip_groups(sweep: &Node, axes: &mut [Axis], problems: &mut Vec<Problem>) {
         if lengths.iter().any(|&n| n != lengths[0]) {
             let said = members.iter().map(|&i| format!("`{}` has {}", axes[i].key, axes[i].values.len())).collect::<Vec<_>>().join(", ");
             let message = format!("Axes that walk together need as many values each: {said}.");
-            problems.push(Problem::at(&group.place, message, "unequal lengths", "Give them the same number of values, or leave out the zip."));
+            problems.push(Problem::at(
+                &group.place,
+                message,
+                "unequal lengths",
+                "Give them the same number of values, or leave out the zip.",
+            ));
         }
         if let Some(&first) = members.iter().min() {
             let to = axes[first].group;
@@ -372,7 +382,7 @@ mod tests {
     #[test]
     fn linspace_ends_exactly_and_crosses_zero_exactly() {
         assert_eq!(linspace(-10.0, 10.0, 11.0).unwrap()[5].to_bits(), 0.0_f64.to_bits());
-        assert_eq!(linspace(0.0, 1.0, 4.0).unwrap(), [0.0, 0.333_333_333_333, 0.666_666_666_667, 1.0]);
+        assert_eq!(linspace(0.0, 1.0, 4.0).unwrap(), [0.0, 0.333_333_333_33, 0.666_666_666_67, 1.0]);
         assert_eq!(linspace(3.0, 9.0, 1.0).unwrap(), [3.0]);
         assert!(linspace(0.0, 1.0, 0.0).is_err() && linspace(0.0, 1.0, 2.5).is_err());
     }

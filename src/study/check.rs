@@ -8,16 +8,22 @@ use serde_json::Value as Json;
 /// Checks the table at `path` and all below it. `sweep.axes` is left to the axes' own checks; a key in `swept` may be missing.
 pub(super) fn table(node: &Node, schema: &Json, path: &str, swept: &[String], problems: &mut Vec<Problem>) {
     let (Value::Table(entries), Some(properties)) = (&node.value, schema::properties(schema)) else { return };
+    // A key that was meant and misspelt is not reported missing as well.
+    let mut meant = Vec::new();
     for (key, child) in entries {
         let child_path = join(path, key);
         match properties.get(key) {
-            None => problems.push(unknown_key(child, key, path, properties.keys().map(String::as_str))),
+            None => {
+                let (problem, likely) = unknown_key(child, key, path, properties.keys().map(String::as_str));
+                problems.push(problem);
+                meant.extend(likely);
+            }
             Some(_) if child_path == "sweep.axes" => {}
             Some(child_schema) => value(child, child_schema, &child_path, swept, problems),
         }
     }
     for key in schema::required(schema) {
-        if !entries.iter().any(|(k, _)| k == key) && !swept.contains(&join(path, key)) {
+        if !entries.iter().any(|(k, _)| k == key) && !meant.contains(&key) && !swept.contains(&join(path, key)) {
             let table = if path.is_empty() { "The study".to_owned() } else { format!("`[{path}]`") };
             let help = schema::properties(schema).and_then(|p| p.get(key)).map(description).unwrap_or_default();
             problems.push(Problem::at(&node.key, format!("{table} has no `{key}`, which it needs."), format!("`{key}` is missing"), help));
@@ -156,15 +162,17 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, c)| c)
 }
 
-fn unknown_key<'a>(node: &Node, key: &str, path: &str, known: impl Iterator<Item = &'a str> + Clone) -> Problem {
+/// The problem with a key that is not there, and the key that was probably meant.
+fn unknown_key<'a>(node: &Node, key: &str, path: &str, known: impl Iterator<Item = &'a str> + Clone) -> (Problem, Option<&'a str>) {
     let table = if path.is_empty() { "The top of a study".to_owned() } else { format!("`[{path}]`") };
     if let Some(meant) = known.clone().find(|k| *k != key && same_stem(key, k)) {
         let (_, unit) = split_unit(meant);
         let message = format!("{table} has no `{key}`: that quantity is `{meant}` here, in {}.", unit_name(unit));
-        return Problem::at(&node.key, message, "another unit is used here", converted(node, key, meant));
+        return (Problem::at(&node.key, message, "another unit is used here", converted(node, key, meant)), Some(meant));
     }
     let home = || schema::sweepable().into_iter().map(|(p, _)| p).find(|p| p.rsplit('.').next() == Some(key));
-    let help = if let Some(meant) = nearest(key, known.clone()) {
+    let likely = nearest(key, known.clone());
+    let help = if let Some(meant) = likely {
         format!("Did you mean `{meant}`?")
     } else if let Some(home) = home() {
         let table = home.rsplit_once('.').map_or("", |(table, _)| table).replace(".*", "");
@@ -172,7 +180,7 @@ fn unknown_key<'a>(node: &Node, key: &str, path: &str, known: impl Iterator<Item
     } else {
         format!("It takes {}.", known.map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))
     };
-    Problem::at(&node.key, format!("{table} has no key `{key}`."), "unknown key", help)
+    (Problem::at(&node.key, format!("{table} has no key `{key}`."), "unknown key", help), likely)
 }
 
 /// Unit suffixes: as written, as read, and how large in the base unit of their dimension (m, rad, V).

@@ -73,7 +73,8 @@ pub struct CrystalTable {
     pub specimen_tilt_y_mrad: f64,
 }
 
-const BEYOND_TILT: &str = "The tilted propagator holds for small angles (paraxial): beyond 60 mrad take another zone axis instead of a tilt.";
+const BEYOND_TILT: &str =
+    "The tilted propagator holds for small angles (paraxial): beyond 60 mrad take another zone axis instead of a tilt.";
 
 fn beam_along_c() -> [i32; 3] {
     [0, 0, 1]
@@ -372,20 +373,20 @@ pub struct SweepTable {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum AxisTable {
-    /// Numbers.
-    Numbers(NumberAxis),
+    /// Numbers, one by one.
+    Numbers(Vec<f64>),
     /// Names, one by one.
     Names(Vec<String>),
     /// Switches, one by one.
     Switches(Vec<bool>),
+    /// Numbers by a rule.
+    Spaced(Spacing),
 }
 
-/// Numbers an axis takes.
+/// Numbers by a rule.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields)]
-pub enum NumberAxis {
-    /// The numbers, one by one.
-    List(#[schemars(length(min = 1))] Vec<f64>),
+pub enum Spacing {
     /// Evenly spaced numbers, both ends included.
     Linspace {
         /// [first, last, how many].

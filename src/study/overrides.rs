@@ -78,7 +78,9 @@ mod tests {
     #[test]
     fn a_bare_word_is_text_and_nonsense_is_refused() {
         assert!(with(&["crystal.structure=bifeo3-cubic"]).unwrap().contains(r#""structure":"bifeo3-cubic""#));
-        for text in ["crystal.thickness_nm", "=3", "crystal..x=3", "a=1\nb=2", "sweep.axes=3", "crystal.thickness_nm=", "crystal.thickness_nm=[1"] {
+        for text in
+            ["crystal.thickness_nm", "=3", "crystal..x=3", "a=1\nb=2", "sweep.axes=3", "crystal.thickness_nm=", "crystal.thickness_nm=[1"]
+        {
             assert!(with(&[text]).is_err(), "{text}");
         }
     }

@@ -4,28 +4,61 @@ use super::file::StudyFile;
 use serde_json::{Map, Value as Json, json};
 use std::sync::LazyLock;
 
-static SCHEMA: LazyLock<Json> = LazyLock::new(build);
+/// The schema of the types: the one source of every key, type and range that is checked.
+static TYPES: LazyLock<Json> = LazyLock::new(|| {
+    let mut root = schemars::schema_for!(StudyFile).to_value();
+    drop_null(&mut root);
+    root
+});
 
-/// The schema that `studies/study.schema.json` holds: for editors, and the one source of every key, type and range that is checked.
+/// The schema for editors: the axes are named, and a key that an axis varies may be left out of its table.
+static PUBLISHED: LazyLock<Json> = LazyLock::new(|| {
+    let mut root = TYPES.clone();
+    let axes = axes_schema(&TYPES);
+    if let Some(node) = root.pointer_mut("/$defs/SweepTable/properties/axes").and_then(Json::as_object_mut) {
+        node.extend(axes);
+    }
+    own_or_swept(&mut root);
+    root
+});
+
+/// The schema that `studies/study.schema.json` holds.
 #[must_use]
 pub fn json_schema() -> &'static Json {
-    &SCHEMA
+    &PUBLISHED
 }
 
 /// The schema as the text of a file, ending in a newline.
 #[must_use]
 pub fn json_schema_text() -> String {
-    format!("{:#}\n", *SCHEMA)
+    format!("{:#}\n", *PUBLISHED)
 }
 
-fn build() -> Json {
-    let mut root = schemars::schema_for!(StudyFile).to_value();
-    drop_null(&mut root);
-    let axes = axes_schema(&root);
-    if let Some(node) = root.pointer_mut("/$defs/SweepTable/properties/axes").and_then(Json::as_object_mut) {
-        node.extend(axes);
+/// The schema of the whole file, for the checks.
+pub(super) fn root() -> &'static Json {
+    &TYPES
+}
+
+/// Turns "the table needs the key" into "the table or an axis has the key", for keys that can be swept.
+fn own_or_swept(root: &mut Json) {
+    let mut rules = Vec::new();
+    for (path, _) in sweepable_in(&TYPES) {
+        let [table, key] = path.split('.').collect::<Vec<_>>()[..] else { continue };
+        let definition = root.pointer(&format!("/properties/{table}/$ref")).and_then(Json::as_str).unwrap_or_default();
+        let pointer = format!("{}/required", definition.trim_start_matches('#'));
+        let Some(needed) = root.pointer_mut(&pointer).and_then(Json::as_array_mut) else { continue };
+        let before = needed.len();
+        needed.retain(|name| name != key);
+        if needed.len() < before {
+            let swept = json!({ "required": ["sweep"], "properties": {
+                "sweep": { "required": ["axes"], "properties": { "axes": { "required": [path] } } }
+            } });
+            rules.push(json!({ "anyOf": [{ "properties": { table: { "required": [key] } } }, swept] }));
+        }
     }
-    root
+    if let Some(map) = root.as_object_mut() {
+        map.insert("allOf".into(), Json::Array(rules));
+    }
 }
 
 /// TOML has no null: an optional key is left out, so `null` only clutters what an editor shows.
@@ -46,9 +79,7 @@ fn drop_null(node: &mut Json) {
                 map.remove("anyOf");
                 map.extend(first.clone());
             }
-            if map.get("default").is_some_and(Json::is_null) {
-                map.remove("default");
-            }
+            map.retain(|_, value| !value.is_null());
             map.values_mut().for_each(drop_null);
         }
         Json::Array(items) => items.iter_mut().for_each(drop_null),
@@ -56,33 +87,29 @@ fn drop_null(node: &mut Json) {
     }
 }
 
-/// Names every axis there can be, with the description of its key, so that an editor completes them.
+/// Names every axis there can be, with the description and the range of its key, so that an editor completes and checks them.
 fn axes_schema(root: &Json) -> Map<String, Json> {
-    let mut named = Map::new();
-    let mut of_detectors = Vec::new();
+    let (mut named, mut of_detectors) = (Map::new(), Map::new());
     for (path, leaf) in sweepable_in(root) {
-        if let Some(key) = path.strip_prefix("microscope.detectors.*.") {
-            of_detectors.push(key.to_owned());
-            continue;
+        let mut items = leaf.clone();
+        if let Some(map) = items.as_object_mut() {
+            map.remove("description");
+            map.remove("default");
         }
-        let mut axis = Map::new();
-        axis.insert("description".into(), leaf.get("description").cloned().unwrap_or_default());
+        let list = json!({ "type": "array", "items": items, "minItems": 1 });
+        let mut shapes = vec![list];
         if matches!(kind(root, leaf), Kind::Number | Kind::Integer) {
-            axis.insert("$ref".into(), json!("#/$defs/NumberAxis"));
-        } else {
-            let mut items = leaf.clone();
-            if let Some(map) = items.as_object_mut() {
-                map.remove("description");
-                map.remove("default");
-            }
-            axis.extend([("type".into(), json!("array")), ("items".into(), items), ("minItems".into(), json!(1))]);
+            shapes.push(json!({ "$ref": "#/$defs/Spacing" }));
         }
-        named.insert(path, Json::Object(axis));
+        let axis = json!({ "description": leaf.get("description"), "anyOf": shapes });
+        match path.strip_prefix("microscope.detectors.*.") {
+            Some(key) => of_detectors.insert(format!(r"^microscope\.detectors\.[A-Za-z0-9_-]+\.{key}$"), axis),
+            None => named.insert(path, axis),
+        };
     }
-    let pattern = format!(r"^microscope\.detectors\.[A-Za-z0-9_-]+\.({})$", of_detectors.join("|"));
     let mut out = Map::new();
     out.insert("properties".into(), Json::Object(named));
-    out.insert("patternProperties".into(), json!({ pattern: { "$ref": "#/$defs/NumberAxis" } }));
+    out.insert("patternProperties".into(), Json::Object(of_detectors));
     out.insert("additionalProperties".into(), json!(false));
     out
 }
@@ -121,33 +148,33 @@ fn kind(root: &Json, node: &Json) -> Kind {
 }
 
 pub(super) fn kind_of(node: &Json) -> Kind {
-    kind(&SCHEMA, node)
+    kind(&TYPES, node)
 }
 
 /// The keys of a table and their nodes, in the order of the types.
 pub(super) fn properties(table: &Json) -> Option<&Map<String, Json>> {
-    resolve(&SCHEMA, table).get("properties")?.as_object()
+    resolve(&TYPES, table).get("properties")?.as_object()
 }
 
 /// The keys that a table cannot do without.
 pub(super) fn required(table: &Json) -> Vec<&str> {
-    let list = resolve(&SCHEMA, table).get("required").and_then(Json::as_array);
+    let list = resolve(&TYPES, table).get("required").and_then(Json::as_array);
     list.into_iter().flatten().filter_map(Json::as_str).collect()
 }
 
 /// What the elements of a list are.
 pub(super) fn items(list: &Json) -> Option<&Json> {
-    resolve(&SCHEMA, list).get("items")
+    resolve(&TYPES, list).get("items")
 }
 
 /// A keyword of the node itself, or of what it refers to.
 pub(super) fn keyword<'a>(node: &'a Json, name: &str) -> Option<&'a Json> {
-    node.get(name).or_else(|| resolve(&SCHEMA, node).get(name))
+    node.get(name).or_else(|| resolve(&TYPES, node).get(name))
 }
 
 /// The names a choice allows.
 pub(super) fn choices(node: &Json) -> Vec<&str> {
-    let definition = resolve(&SCHEMA, node);
+    let definition = resolve(&TYPES, node);
     if let Some(Json::Array(list)) = definition.get("enum") {
         return list.iter().filter_map(Json::as_str).collect();
     }
@@ -160,7 +187,7 @@ pub(super) fn choices(node: &Json) -> Vec<&str> {
 
 /// The node at a dotted path; after a list of tables comes the name of an entry, whatever it is.
 pub(super) fn find(path: &str) -> Option<&'static Json> {
-    let mut node = &*SCHEMA;
+    let mut node = &*TYPES;
     for part in path.split('.') {
         node = if kind_of(node) == Kind::List { items(node)? } else { properties(node)?.get(part)? };
     }
@@ -169,7 +196,7 @@ pub(super) fn find(path: &str) -> Option<&'static Json> {
 
 /// Every key that an axis can vary, as (dotted path, node); an entry of a list of tables stands as `*`.
 pub(super) fn sweepable() -> Vec<(String, &'static Json)> {
-    sweepable_in(&SCHEMA)
+    sweepable_in(&TYPES)
 }
 
 fn sweepable_in(root: &Json) -> Vec<(String, &Json)> {
@@ -219,14 +246,15 @@ mod tests {
 
     #[test]
     fn every_key_is_described_with_its_unit_and_default() {
-        let units = [("_mrad", "mrad"), ("_nm", "nm"), ("_angstrom", "Å"), ("_kv", "kV"), ("_deg", "degrees"), ("_um", "µm"), ("_mm", "mm")];
+        let units =
+            [("_mrad", "mrad"), ("_nm", "nm"), ("_angstrom", "Å"), ("_kv", "kV"), ("_deg", "degrees"), ("_um", "µm"), ("_mm", "mm")];
         for (path, node) in sweepable() {
             let text = node["description"].as_str().unwrap_or_else(|| panic!("{path} has no description"));
             for (suffix, unit) in units {
                 assert!(!path.ends_with(suffix) || text.contains(unit), "{path} does not name its unit {unit}: {text}");
             }
             let (table, key) = path.rsplit_once('.').unwrap_or(("", &path));
-            let table = if table.is_empty() { json_schema() } else { find(table).unwrap() };
+            let table = if table.is_empty() { root() } else { find(table).unwrap() };
             let free = required(table).contains(&key) || ["structure", "file", "slice_thickness_angstrom"].contains(&key);
             assert!(free || text.contains("Default"), "{path} does not say its default: {text}");
         }

@@ -118,11 +118,14 @@ impl Value {
 }
 
 impl Node {
-    /// The entry `key` of a table, or the table called `key` (its `name`) in a list of tables.
+    /// The entry `key` of a table, or the table called `key` (its `name`) in a list of tables; `#2` is the third of a list.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         match &self.value {
             Value::Table(entries) => entries.iter().find(|(k, _)| k == key).map(|(_, node)| node),
-            Value::List(items) => items.iter().find(|item| item.is_called(key)),
+            Value::List(items) => match key.strip_prefix('#') {
+                Some(index) => items.get(index.parse::<usize>().ok()?),
+                None => items.iter().find(|item| item.is_called(key)),
+            },
             _ => None,
         }
     }

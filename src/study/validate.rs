@@ -18,7 +18,7 @@ pub(super) fn study(source: &Arc<Source>, folder: &Path, set: &[String]) -> Resu
     let mut root = tree::parse(source)?;
     let mut problems: Vec<Problem> = set.iter().filter_map(|text| overrides::apply(&mut root, text).err()).collect();
     let axes = root.get("sweep").map(|sweep| axes::read(sweep, &mut problems)).unwrap_or_default();
-    check::table(&root, schema::json_schema(), "", &swept_keys(&root), &mut problems);
+    check::table(&root, schema::root(), "", &swept_keys(&root), &mut problems);
     if !problems.is_empty() {
         return Err(sorted(problems, source));
     }
@@ -153,11 +153,16 @@ fn findings(file: &StudyFile) -> Vec<Finding> {
                 "The detector \"{}\" begins at {} mrad and ends at {} mrad.",
                 detector.name, detector.inner_mrad, detector.outer_mrad
             );
-            out.push(Finding::new(format!("{key}.inner_mrad"), message, "not inside the outer angle", "`inner_mrad` is below `outer_mrad`."));
+            out.push(Finding::new(
+                format!("{key}.inner_mrad"),
+                message,
+                "not inside the outer angle",
+                "`inner_mrad` is below `outer_mrad`.",
+            ));
         }
         if file.microscope.detectors[..i].iter().any(|other| other.name == detector.name) {
             let message = format!("Two detectors are called \"{}\".", detector.name);
-            out.push(Finding::new("microscope.detectors", message, "this table again", "Give every detector its own name."));
+            out.push(Finding::new(format!("microscope.detectors.#{i}.name"), message, "again", "Give every detector its own name."));
         }
     }
     let simulation = &file.simulation;
@@ -196,7 +201,12 @@ fn crystal_findings(file: &StudyFile, out: &mut Vec<Finding>) {
     let [u, v] = [crystal.zone_axis, crystal.x_axis].map(|d| d.map(i64::from));
     let cross = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
     if u == [0; 3] {
-        out.push(Finding::new("crystal.zone_axis", "The zone axis is [0, 0, 0], no direction.", "no direction", "Give one, such as [0, 0, 1]."));
+        out.push(Finding::new(
+            "crystal.zone_axis",
+            "The zone axis is [0, 0, 0], no direction.",
+            "no direction",
+            "Give one, such as [0, 0, 1].",
+        ));
     } else if cross == [0; 3] {
         let message = format!("`x_axis` {:?} is zero or parallel to the zone axis {:?}.", crystal.x_axis, crystal.zone_axis);
         out.push(Finding::new("crystal.x_axis", message, "no direction of the image", "Give a direction that crosses the zone axis."));
@@ -244,10 +254,8 @@ fn report(mut report: ReportSettings, root: &Node, axes: &[Axis]) -> Result<Repo
     let named: Vec<&str> = axes.iter().map(|axis| axis.key.as_str()).collect();
     let axis = match &report.x {
         Some(x) => Some(axes.iter().find(|axis| axis.key == *x).ok_or_else(|| {
-            let help = check::nearest(x, named.iter().copied()).map_or_else(
-                || format!("The axes are {}.", check::quoted(&named)),
-                |meant| format!("Did you mean \"{meant}\"?"),
-            );
+            let help = check::nearest(x, named.iter().copied())
+                .map_or_else(|| format!("The axes are {}.", check::quoted(&named)), |meant| format!("Did you mean \"{meant}\"?"));
             problem("report.x", format!("`x` is \"{x}\", which is no axis of the sweep."), help)
         })?),
         None => axes.iter().find(|axis| axis.key.starts_with("crystal.specimen_tilt")).or(axes.first()),
