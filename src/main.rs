@@ -1,2 +1,5 @@
 //! The command `mistilt`.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    mistilt::cli::main()
+}

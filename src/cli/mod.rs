@@ -1,1 +1,149 @@
-//! cli
+//! The command `mistilt`: parses arguments, calls the library, prints. Data goes to stdout, talk to stderr.
+
+mod completions;
+mod failure;
+mod man;
+mod output;
+mod schema;
+mod study;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use failure::Failure;
+use output::Output;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+pub use study::{RunArgs, StudyArgs};
+
+/// How much of the polarization in an ADF-STEM image is the crystal, and how much is mis-tilt, noise and analysis?
+///
+/// A study file says which crystal, microscope and mis-tilts to simulate; the study
+/// reports how far the measured atomic columns stand from the true ones. Start with
+/// a study that ships:
+///
+///   mistilt study plan studies/tilt.toml
+///
+/// Data goes to stdout and talk to stderr. Exit codes: 0 done, 1 failed, 2 bad input,
+/// 3 incomplete, 130 interrupted. The variable `NO_COLOR` switches colours off.
+#[derive(Debug, Parser)]
+#[command(name = "mistilt", version, verbatim_doc_comment, propagate_version = true, max_term_width = 120)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags every command takes.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Global {
+    /// Print data as JSON instead of text. Default: text
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say nothing on stderr but errors. Default: say what is done
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check study files and print their points
+    #[command(subcommand)]
+    Study(study::Command),
+    /// Print the JSON Schema of study files
+    ///
+    /// Editors that read the first line `#:schema ./study.schema.json` of a study file
+    /// (VS Code, Helix and Neovim do, through taplo) complete its keys, show what they
+    /// mean and underline mistakes.
+    ///
+    /// Example:
+    ///
+    ///   mistilt schema > study.schema.json
+    #[command(verbatim_doc_comment)]
+    Schema,
+    /// Print the completions of a shell
+    ///
+    /// Examples:
+    ///
+    ///   mistilt completions bash > ~/.local/share/bash-completion/completions/mistilt
+    ///   mistilt completions fish > ~/.config/fish/completions/mistilt.fish
+    #[command(verbatim_doc_comment)]
+    Completions(completions::Args),
+    /// Print a manual page
+    ///
+    /// Examples:
+    ///
+    ///   mistilt man > mistilt.1
+    ///   mistilt man study plan > mistilt-study-plan.1
+    #[command(verbatim_doc_comment)]
+    Man(man::Args),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+/// Runs one command line, its first word the program's name, and returns the exit code: 0 ok, 1 failed, 2 bad input.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error),
+    };
+    let mut output = Output::new(cli.global.json, cli.global.quiet);
+    let result = match cli.command {
+        Command::Study(command) => study::run(&command, &mut output),
+        Command::Schema => schema::run(&mut output),
+        Command::Completions(args) => completions::run(&args, &mut output),
+        Command::Man(args) => man::run(&args, &mut output),
+    };
+    result.and_then(|()| Ok(output.finish()?)).map_or_else(Failure::report, |()| ExitCode::SUCCESS)
+}
+
+/// The whole command line, for help, completions and manual pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The long help of every command, one after the other, 100 columns wide.
+#[must_use]
+pub fn help_text() -> String {
+    fn walk(command: &mut clap::Command, out: &mut String) {
+        let name = command.get_bin_name().unwrap_or("mistilt").to_owned();
+        *out += &format!("{0}\n{name} --help\n{0}\n\n{1}\n", "=".repeat(80), command.render_long_help());
+        for child in command.get_subcommands_mut().filter(|c| c.get_name() != "help") {
+            walk(child, out);
+        }
+    }
+    let mut root = command().term_width(100);
+    root.build();
+    let mut out = String::new();
+    walk(&mut root, &mut out);
+    // Clap pads some lines; a text file has no blanks at the ends of its lines.
+    out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_a_long_help_with_an_example() {
+        fn walk(command: &clap::Command) {
+            let leaf = command.get_subcommands().all(|c| c.get_name() == "help");
+            if leaf && command.get_name() != "help" {
+                let help = command.clone().render_long_help().to_string();
+                assert!(help.contains("Example"), "{} has no example", command.get_name());
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&command());
+    }
+}

@@ -1,6 +1,8 @@
 //! End-to-end tests and tests against references, in one binary.
 
+mod cli;
 mod crystal;
 mod multislice;
 mod scene;
 mod slab;
+mod studies;

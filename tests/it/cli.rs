@@ -1,0 +1,83 @@
+//! The command as a user meets it: streams, exit codes, help.
+
+use assert_cmd::Command;
+use std::path::Path;
+
+fn mistilt(arguments: &[&str]) -> std::process::Output {
+    let mut command = Command::cargo_bin("mistilt").unwrap();
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn the_help_is_the_committed_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/help.txt");
+    let now = mistilt::cli::help_text();
+    if std::env::var_os("MISTILT_UPDATE").is_some() {
+        std::fs::write(&path, &now).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap();
+    assert!(committed == now, "the help has changed; look at it: MISTILT_UPDATE=1 cargo test --release the_help, then git diff tests/data");
+}
+
+#[test]
+fn plan_prints_points_on_stdout_and_talk_on_stderr() {
+    let output = mistilt(&["study", "plan", "studies/tilt.toml"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stdout).lines().count(), 45);
+    assert_eq!(text(&output.stdout).lines().next().unwrap(), "point  specimen_tilt_x_mrad  thickness_nm");
+    assert_eq!(text(&output.stderr), "tilt: 44 points = 11 specimen_tilt_x_mrad × 4 thickness_nm\n");
+    assert!(mistilt(&["study", "plan", "studies/tilt.toml", "--quiet"]).stderr.is_empty());
+}
+
+#[test]
+fn plan_as_json_can_be_read_back() {
+    let output = mistilt(&["--json", "study", "plan", "studies/tilt.toml", "--set", "microscope.voltage_kv=200"]);
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(plan["points"], 44);
+    assert_eq!(plan["axes"][1]["values"], serde_json::json!([10.0, 20.0, 30.0, 40.0]));
+    assert_eq!(plan["overrides"][0], "microscope.voltage_kv=200");
+}
+
+#[test]
+fn bad_input_exits_2_and_underlines_the_key_without_colours() {
+    let output = mistilt(&["study", "plan", "tests/studies/bad/unknown-key.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let said = text(&output.stderr);
+    for part in ["unknown-key.toml:4:1", "thicknes_nm", "Did you mean `thickness_nm`?", "unknown key"] {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
+    assert!(!said.contains('\u{1b}'));
+    let absent = mistilt(&["study", "plan", "studies/no-such.toml"]);
+    assert_eq!(absent.status.code(), Some(2));
+    assert!(text(&absent.stderr).contains("studies/no-such.toml cannot be read"));
+    assert_eq!(mistilt(&["study", "plan"]).status.code(), Some(2));
+    assert_eq!(mistilt(&["man", "no-such"]).status.code(), Some(2));
+    assert_eq!(mistilt(&["--help"]).status.code(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_hangs_up_is_no_error() {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("mistilt"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .arg("schema")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn schema_completions_and_manual_pages_are_made() {
+    assert_eq!(text(&mistilt(&["schema"]).stdout), mistilt::study::json_schema_text());
+    assert!(text(&mistilt(&["completions", "bash"]).stdout).contains("_mistilt"));
+    let page = mistilt(&["man", "study", "plan"]);
+    assert!(text(&page.stdout).contains(".TH mistilt-study-plan 1"));
+}
