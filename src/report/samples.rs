@@ -1,0 +1,157 @@
+//! Sample figures from invented data, checked as files; `MISTILT_KEEP_FIGURES=FOLDER` keeps them so that one can look at them.
+
+use std::path::PathBuf;
+
+use super::{Figure, Legend, LineChart, Panel, Row, Series, Spread, Width};
+
+/// The folder of the samples, and its keeper.
+fn folder() -> (PathBuf, Option<tempfile::TempDir>) {
+    if let Some(kept) = std::env::var_os("MISTILT_KEEP_FIGURES") {
+        let kept = PathBuf::from(kept);
+        std::fs::create_dir_all(&kept).unwrap();
+        (kept, None)
+    } else {
+        let folder = tempfile::tempdir().unwrap();
+        (folder.path().to_owned(), Some(folder))
+    }
+}
+
+/// Deterministic noise of unit variance, roughly.
+pub(crate) fn noise(seed: u64) -> f64 {
+    let mut sum = 0.0;
+    for k in 0..12_u64 {
+        let mut z = seed.wrapping_mul(12).wrapping_add(k).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        sum += (z >> 11) as f64 / (1_u64 << 53) as f64;
+    }
+    sum - 6.0
+}
+
+/// Save, and check what every figure must be: a PNG with many colours, an SVG that holds the texts, the same bytes twice.
+pub(crate) fn check(figure: &Figure, stem: &str, texts: &[&str]) {
+    let (folder, _keeper) = folder();
+    let saved = figure.save(&folder, stem).unwrap();
+    let png = std::fs::read(&saved.png).unwrap();
+    assert_eq!(png, figure.png().unwrap(), "PNG bytes differ between two drawings");
+    let mut reader = png::Decoder::new(std::io::Cursor::new(&png)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!(f64::from(info.width), (figure.size_mm().0 / 25.4 * 300.0).round());
+    let colours: std::collections::BTreeSet<[u8; 3]> = pixels.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect();
+    assert!(colours.len() > 40, "only {} colours: a blank figure?", colours.len());
+    let ink = pixels.chunks_exact(3).filter(|p| p.iter().any(|&c| c < 250)).count() as f64 / (pixels.len() / 3) as f64;
+    assert!(ink > 0.01, "only {ink} of the sheet is inked");
+    let svg = std::fs::read_to_string(&saved.svg).unwrap();
+    assert_eq!(svg, figure.svg().unwrap(), "SVG bytes differ between two drawings");
+    assert_well_formed(&svg);
+    for text in texts {
+        assert!(svg.contains(text), "the SVG does not hold \"{text}\"");
+    }
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "a number in the SVG is not finite");
+}
+
+/// Tags nest and close, attributes are quoted: enough of XML for the files this room writes.
+pub(crate) fn assert_well_formed(xml: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = xml;
+    while let Some(start) = rest.find('<') {
+        assert!(!rest[..start].contains('>'), "a bare > in text");
+        let end = rest[start..].find('>').expect("a tag that never ends") + start;
+        let tag = &rest[start + 1..end];
+        assert_eq!(tag.matches('"').count() % 2, 0, "unbalanced quotes in <{tag}>");
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "</{name}> closes nothing");
+        } else if !tag.ends_with('/') {
+            open.push(tag.split([' ', '\n']).next().unwrap());
+        }
+        rest = &rest[end + 1..];
+    }
+    assert!(open.is_empty(), "never closed: {open:?}");
+}
+
+fn tilt_series(label: &str, pm_per_mrad: f64, curve: f64, seed: u64) -> Series {
+    let x: Vec<f64> = (-5..=5).map(|i| f64::from(i) * 2.0).collect();
+    let y = x.iter().enumerate().map(|(i, t)| pm_per_mrad * t + curve * t * t * t + 0.12 * noise(seed * 31 + i as u64)).collect();
+    let spread = Spread::Bars((0..x.len()).map(|i| 0.15 + 0.05 * noise(seed * 77 + i as u64).abs()).collect());
+    Series { label: label.into(), x, y, spread, line: true, markers: true, dashed: false }
+}
+
+pub(crate) fn tilt_chart() -> LineChart {
+    let row = |axis: &str, factor: f64, first: u64| Row {
+        y_label: format!("apparent B − A shift, {axis} (pm)"),
+        panels: [10, 20, 30, 40]
+            .iter()
+            .zip(first..)
+            .map(|(&nm, seed)| Panel {
+                title: if axis == "x" { format!("{nm} nm thick") } else { String::new() },
+                series: vec![
+                    tilt_series("intensity maximum", -0.42 * factor, 0.0002, 4 * seed),
+                    tilt_series("2-D Gaussian", -0.68 * factor - 0.004 * f64::from(nm), 0.0012, 4 * seed + 1),
+                    tilt_series("joint A + B fit", -0.31 * factor, 0.0, 4 * seed + 2),
+                    tilt_series("centre of mass", -0.81 * factor + 0.01 * f64::from(nm), 0.0, 4 * seed + 3),
+                ],
+            })
+            .collect(),
+    };
+    LineChart {
+        title: "Apparent B − A shift against specimen tilt, by thickness and estimator".into(),
+        x_label: "specimen tilt along x (mrad)".into(),
+        rows: vec![row("x", 1.0, 0), row("y", 0.06, 10)],
+        ..LineChart::default()
+    }
+}
+
+#[test]
+fn tilt_chart_of_four_estimators() {
+    check(&tilt_chart().draw().unwrap(), "tilt", &["specimen tilt along x (mrad)", "2-D Gaussian", "40 nm thick", "−10"]);
+}
+
+#[test]
+fn single_column_band_with_logarithmic_axis() {
+    let x: Vec<f64> = (0..13).map(|i| 10f64.powf(2.0 + 0.33 * f64::from(i))).collect();
+    let series = |label: &str, scale: f64, dashed: bool| Series {
+        label: label.into(),
+        y: x.iter().map(|dose| scale * 400.0 / dose.sqrt()).collect(),
+        spread: if dashed { Spread::None } else { Spread::Band(x.iter().map(|dose| 0.2 * scale * 400.0 / dose.sqrt()).collect()) },
+        x: x.clone(),
+        line: true,
+        markers: !dashed,
+        dashed,
+    };
+    let chart = LineChart {
+        title: "Precision against dose".into(),
+        x_label: "dose (e⁻ Å⁻²)".into(),
+        rows: vec![Row {
+            y_label: "σ of B − A shift (pm)".into(),
+            panels: vec![Panel {
+                title: String::new(),
+                series: vec![series("2-D Gaussian", 1.3, false), series("DCNN, 64 px", 0.8, false), series("Cramér–Rao bound", 0.5, true)],
+            }],
+        }],
+        width: Width::Single,
+        panel_height_mm: 48.0,
+        x_scale: super::Scale::Log10,
+        y_scale: super::Scale::Log10,
+        letters: false,
+        legend: Legend::Above,
+        ..LineChart::default()
+    };
+    check(&chart.draw().unwrap(), "dose", &["dose (e⁻ Å⁻²)", "Cramér–Rao bound", "10⁴"]);
+}
+
+#[test]
+fn empty_and_mismatched_charts_say_so() {
+    let mut chart = tilt_chart();
+    for row in &mut chart.rows {
+        for panel in &mut row.panels {
+            panel.series.iter_mut().for_each(|series| series.y.fill(f64::NAN));
+        }
+    }
+    let error = chart.draw().unwrap_err().to_string();
+    assert!(error.starts_with("line chart has nothing to draw: no point has a finite x and y"), "{error}");
+    let mut chart = tilt_chart();
+    chart.rows[0].panels[0].series[0].y.pop();
+    assert_eq!(chart.draw().unwrap_err().to_string(), "line chart: y of \"intensity maximum\" has 10 values where 11 are needed");
+    assert!(LineChart::default().draw().is_err());
+}
