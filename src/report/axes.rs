@@ -63,7 +63,7 @@ impl Axis {
 }
 
 /// Wanted distance of the ticks of a horizontal and of a vertical axis.
-const X_APART_PT: f64 = 24.0;
+const X_APART_PT: f64 = 18.0;
 const Y_APART_PT: f64 = 18.0;
 
 /// Room below a panel for ticks and their labels.

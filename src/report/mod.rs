@@ -7,8 +7,11 @@ mod canvas;
 mod error;
 mod figure;
 mod fonts;
+mod image_panel;
 mod lines;
 mod marks;
+mod overlay;
+mod picture;
 mod raster;
 mod style;
 mod svg;
@@ -16,7 +19,9 @@ mod ticks;
 
 pub use error::ReportError;
 pub use figure::{Figure, SavedFigure};
+pub use image_panel::{Arrow, ColumnMark, ImagePanel, ImageRow, Marker};
 pub use lines::{Legend, LineChart, Panel, Row, Series, Spread};
+pub use picture::{ColourMap, Pixels};
 pub use style::Width;
 pub use ticks::Scale;
 
