@@ -1,7 +1,7 @@
 //! A sheet of shapes in points (x right, y down): what a figure is before it becomes an SVG or a PNG file.
 
 use super::fonts::{CAPITAL_EM, Weight};
-use super::style::{BLACK, Color, TEXT_PT};
+use super::style::{BLACK, Color, TEXT_PT, WHITE};
 
 /// An axis-parallel rectangle in points.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,8 +83,9 @@ impl Type {
         Self { color, ..self }
     }
 
-    pub(crate) const fn over_image(self, color: Color, halo: Color) -> Self {
-        Self { color, halo: Some(halo), ..self }
+    /// Legible on light and dark parts of an image.
+    pub(crate) const fn over_image(self) -> Self {
+        Self { color: WHITE, halo: Some(BLACK), ..self }
     }
 }
 
@@ -185,18 +186,30 @@ impl Canvas {
         self.shapes.push(Shape::EndClip);
     }
 
-    /// An arrow with a filled head, its length from `from` to the tip at `to`; nothing for an arrow shorter than it is thick.
-    pub(crate) fn arrow(&mut self, from: [f64; 2], to: [f64; 2], color: Color, width_pt: f64) {
+    /// An arrow from `from` to the tip at `to`, with a rim where it lies on an image; nothing for one shorter than it is thick.
+    pub(crate) fn arrow(&mut self, from: [f64; 2], to: [f64; 2], ink: Color, width_pt: f64, rim: Option<Color>) {
         let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
         let length = dx.hypot(dy);
-        if length.is_nan() || length < 0.5 * width_pt {
+        if length.is_nan() || length < width_pt {
             return;
         }
+        let head = (4.5 * width_pt).min(0.7 * length);
+        // Short arrows are thinner as a whole, so that they keep the shape of an arrow.
+        let (barb, shaft) = (0.42 * head, 0.11 * head);
+        let outline = [
+            (0.0, shaft),
+            (length - 0.85 * head, shaft),
+            (length - head, barb),
+            (length, 0.0),
+            (length - head, -barb),
+            (length - 0.85 * head, -shaft),
+            (0.0, -shaft),
+        ];
         let (ux, uy) = (dx / length, dy / length);
-        let head = (4.5 * width_pt).min(0.6 * length);
-        let half = 0.42 * head;
-        let neck = [to[0] - head * ux, to[1] - head * uy];
-        self.line(from, [neck[0] + 0.3 * head * ux, neck[1] + 0.3 * head * uy], Stroke::new(color, width_pt));
-        self.polygon(vec![to, [neck[0] - half * uy, neck[1] + half * ux], [neck[0] + half * uy, neck[1] - half * ux]], Some(color), None);
+        let points: Vec<[f64; 2]> = outline.iter().map(|(a, b)| [from[0] + a * ux - b * uy, from[1] + a * uy + b * ux]).collect();
+        if let Some(rim) = rim {
+            self.polygon(points.clone(), None, Some(Stroke::new(rim, 0.8)));
+        }
+        self.polygon(points, Some(ink), None);
     }
 }

@@ -20,9 +20,9 @@ pub enum ColumnMark {
     FittedA,
     /// A fitted B-site column: a blue square.
     FittedB,
-    /// The true place of an A-site column: a cross.
+    /// The true place of an A-site column: a ring.
     TrueA,
-    /// The true place of a B-site column: a cross.
+    /// The true place of a B-site column: an open square.
     TrueB,
 }
 
@@ -39,17 +39,20 @@ impl ColumnMark {
     }
 
     fn draw(self, canvas: &mut Canvas, at: [f64; 2], radius: f64) {
-        let (mark, color): (Mark, Color) = match self {
-            ColumnMark::FittedA => (Mark::Disc, ORANGE),
-            ColumnMark::FittedB => (Mark::Square, SKY_BLUE),
-            ColumnMark::TrueA => (Mark::Plus, BLACK),
-            ColumnMark::TrueB => (Mark::Cross, BLACK),
-        };
-        if matches!(mark, Mark::Plus | Mark::Cross) {
-            marks::draw(canvas, mark, at, 1.05 * radius, WHITE, None);
-            marks::draw(canvas, mark, at, 0.62 * radius, color, None);
-        } else {
-            marks::draw(canvas, mark, at, radius, color, Some(BLACK));
+        let half = 1.5 * radius;
+        let square = Rect { x: at[0] - half, y: at[1] - half, width: 2.0 * half, height: 2.0 * half };
+        match self {
+            ColumnMark::FittedA => marks::draw(canvas, Mark::Disc, at, radius, ORANGE, Some(BLACK)),
+            ColumnMark::FittedB => marks::draw(canvas, Mark::Square, at, radius, SKY_BLUE, Some(BLACK)),
+            ColumnMark::TrueA | ColumnMark::TrueB => {
+                for stroke in [Stroke::new(BLACK, 1.3), Stroke::new(WHITE, 0.7)] {
+                    if self == ColumnMark::TrueA {
+                        canvas.circle(at, half, None, Some(stroke));
+                    } else {
+                        canvas.rectangle(square, None, Some(stroke));
+                    }
+                }
+            }
         }
     }
 }
@@ -138,8 +141,8 @@ impl ImageRow {
         }
         let frames = self.frames()?;
         let low = frames.iter().map(Rect::bottom).fold(0.0, f64::max);
-        let mut canvas = Canvas::new(self.width.pt(), low + 6.0 + self.key_lines() as f64 * (LINE_PT + 3.0) + MARGIN_PT);
-        check_height(FIGURE, canvas.height_pt)?;
+        let mut canvas = Canvas::new(self.width.pt(), low);
+        check_height(FIGURE, low)?;
         let shared = self.shared_limits();
         let arrows = self.arrow_scale(&frames);
         for (index, (panel, frame)) in self.panels.iter().zip(&frames).enumerate() {
@@ -151,7 +154,7 @@ impl ImageRow {
             let bar = Rect { x: last.right() + 6.0, y: last.y, width: 6.0, height: last.height };
             colour_bar(&mut canvas, bar, |fraction| self.colour_map.color(fraction), shared, label);
         }
-        self.key(&mut canvas, low + 6.0 + 0.5 * LINE_PT, arrows.as_ref());
+        canvas.height_pt = self.key(&mut canvas, low + 6.0 + 0.5 * LINE_PT, arrows.as_ref()) + 0.5 * LINE_PT + MARGIN_PT;
         Ok(Figure::new(FIGURE, self.title.clone(), canvas))
     }
 
@@ -182,7 +185,7 @@ impl ImageRow {
         limits.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), (a, b)| (lo.min(a), hi.max(b)))
     }
 
-    /// One magnification for all panels: the longest typical arrow spans about a seventh of a panel.
+    /// One magnification for all panels: typical arrows are a good third of their distance long.
     fn arrow_scale(&self, frames: &[Rect]) -> Option<ArrowScale> {
         let (panel, frame) = self.panels.iter().zip(frames).next()?;
         let mut lengths: Vec<f64> = self.panels.iter().flat_map(|panel| &panel.arrows).map(|a| a.dx_pm.hypot(a.dy_pm)).collect();
@@ -190,7 +193,9 @@ impl ImageRow {
         lengths.sort_unstable_by(f64::total_cmp);
         let typical = *lengths.get((0.9 * (lengths.len() as f64 - 1.0)).max(0.0) as usize)?;
         let per_pm = Field::new(*frame, &panel.pixels).pt_per_px / panel.pixels.pixel_size_pm;
-        Some(ArrowScale::new(typical, 0.14 * frame.width, per_pm))
+        let most = self.panels.iter().map(|panel| panel.arrows.len()).max().unwrap_or(1);
+        let apart = (frame.width * frame.height / most as f64).sqrt();
+        Some(ArrowScale::new(typical, (0.4 * apart).min(0.12 * frame.width), per_pm))
     }
 
     fn panel(&self, canvas: &mut Canvas, panel: &ImagePanel, frame: Rect, limits: (f64, f64), arrows: Option<&ArrowScale>) {
@@ -205,8 +210,7 @@ impl ImageRow {
                 let Some(scale) = arrows else { continue };
                 let from = field.at(arrow.x_px, arrow.y_px);
                 let tip = scale.tip(from, arrow.dx_pm, arrow.dy_pm);
-                canvas.arrow(from, tip, BLACK, 1.9);
-                canvas.arrow(from, tip, VERMILLION, 1.1);
+                canvas.arrow(from, tip, VERMILLION, 1.1, Some(BLACK));
             }
         });
         field.scale_bar(canvas);
@@ -227,22 +231,14 @@ impl ImageRow {
         ColumnMark::ALL.into_iter().filter(used).collect()
     }
 
-    /// Key entries below the images break into lines where the figure is narrow.
-    fn key_lines(&self) -> usize {
-        let arrows = self.panels.iter().any(|panel| !panel.arrows.is_empty());
-        1 + usize::from(self.width == Width::Single && !self.kinds().is_empty()) + usize::from(arrows && !self.kinds().is_empty())
-    }
-
-    fn key(&self, canvas: &mut Canvas, y: f64, arrows: Option<&ArrowScale>) {
+    /// The key below the images, broken into lines where the figure is narrow; returns the middle of its last line.
+    fn key(&self, canvas: &mut Canvas, y: f64, arrows: Option<&ArrowScale>) -> f64 {
         let (mut x, mut y) = (MARGIN_PT + 3.0, y);
         let end = self.width.pt() - MARGIN_PT;
         for kind in self.kinds() {
             let wide = 8.0 + fonts::width_pt(kind.name(), TEXT_PT, Weight::Regular) + 12.0;
             if x + wide > end + 12.0 {
                 (x, y) = (MARGIN_PT + 3.0, y + LINE_PT + 3.0);
-            }
-            if matches!(kind, ColumnMark::TrueA | ColumnMark::TrueB) {
-                canvas.rectangle(Rect { x: x - 3.0, y: y - 3.0, width: 6.0, height: 6.0 }, Some(super::style::GREY), None);
             }
             kind.draw(canvas, [x, y], MARK_PT);
             canvas.text([x + 5.0, y], kind.name(), Type::new(Along::Start, Across::Middle));
@@ -258,6 +254,7 @@ impl ImageRow {
             (x, y) = (MARGIN_PT, y + LINE_PT + 3.0);
         }
         axes_note(canvas, [x, y]);
+        y
     }
 }
 

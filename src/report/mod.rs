@@ -4,11 +4,13 @@
 
 mod axes;
 mod canvas;
+mod distribution;
 mod error;
 mod figure;
 mod fonts;
 mod image_panel;
 mod lines;
+mod map;
 mod marks;
 mod overlay;
 mod picture;
@@ -16,11 +18,14 @@ mod raster;
 mod style;
 mod svg;
 mod ticks;
+mod wheel;
 
+pub use distribution::{Histograms, Parity};
 pub use error::ReportError;
 pub use figure::{Figure, SavedFigure};
 pub use image_panel::{Arrow, ColumnMark, ImagePanel, ImageRow, Marker};
 pub use lines::{Legend, LineChart, Panel, Row, Series, Spread};
+pub use map::{MapCell, MapData, MapStyle};
 pub use picture::{ColourMap, Pixels};
 pub use style::Width;
 pub use ticks::Scale;

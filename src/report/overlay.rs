@@ -37,7 +37,7 @@ impl Field {
         let label = length_text(length_pm);
         let wide = fonts::width_pt(&label, TEXT_PT, Weight::Regular).max(length);
         let plate = Rect { x: self.frame.x + 3.0, y: self.frame.bottom() - 17.0, width: wide + 6.0, height: 14.0 };
-        canvas.rectangle(plate, Some(BLACK.with_alpha(0.6)), None);
+        canvas.rectangle(plate, Some(BLACK.with_alpha(0.75)), None);
         let middle = plate.x + 0.5 * plate.width;
         let bar = Rect { x: middle - 0.5 * length, y: plate.bottom() - 4.0, width: length, height: 1.6 };
         canvas.rectangle(bar, Some(WHITE), None);
@@ -79,7 +79,7 @@ impl ArrowScale {
     /// The arrow of the key with its length, and by how much arrows are magnified; returns the width used.
     pub(crate) fn key(&self, canvas: &mut Canvas, at: [f64; 2], what: &str, color: Color) -> f64 {
         let length = self.key_pm * self.pt_per_pm;
-        canvas.arrow(at, [at[0] + length, at[1]], color, 1.1);
+        canvas.arrow(at, [at[0] + length, at[1]], color, 1.1, None);
         let text = format!(
             "{what}: {} pm (arrows ×{})",
             format_value(self.key_pm, decimals(self.key_pm)),
@@ -93,8 +93,8 @@ impl ArrowScale {
 /// The axes of every image, as two small arrows with their names; `at` is their corner. Returns the width used.
 pub(crate) fn axes_note(canvas: &mut Canvas, at: [f64; 2]) -> f64 {
     let [x, y] = [at[0] + 1.0, at[1] - 3.5];
-    canvas.arrow([x, y], [x + 9.0, y], BLACK, 0.7);
-    canvas.arrow([x, y], [x, y + 9.0], BLACK, 0.7);
+    canvas.arrow([x, y], [x + 9.0, y], BLACK, 0.7, None);
+    canvas.arrow([x, y], [x, y + 9.0], BLACK, 0.7, None);
     canvas.text([x + 11.0, at[1]], "x right, y down", Type::new(Along::Start, Across::Middle));
     12.0 + fonts::width_pt("x right, y down", TEXT_PT, Weight::Regular)
 }

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{Arrow, ColumnMark, Figure, ImagePanel, ImageRow, Legend, LineChart, Marker, Panel, Pixels, Row, Series, Spread, Width};
+use super::{
+    Arrow, ColumnMark, Figure, Histograms, ImagePanel, ImageRow, Legend, LineChart, MapCell, MapData, MapStyle, Marker, Panel, Parity,
+    Pixels, Row, Series, Spread, Width,
+};
 
 /// The folder of the samples, and its keeper.
 fn folder() -> (PathBuf, Option<tempfile::TempDir>) {
@@ -211,4 +214,72 @@ fn images_at_three_tilts() {
     let single = ImageRow { panels: vec![panels[1].clone()], width: Width::Single, ..row };
     check(&single.draw().unwrap(), "image_single", &["B column, fitted"]);
     assert!(ImageRow::default().draw().unwrap_err().to_string().contains("no image was given"));
+}
+
+/// A vortex and a domain wall, on an image of 24 × 18 cells.
+fn sample_map() -> (MapData, Vec<MapCell>) {
+    let (cells_x, cells_y, pitch) = (24, 18, 16);
+    let mut pixels = Pixels { values: Vec::new(), width: cells_x * pitch, height: cells_y * pitch, pixel_size_pm: 395.0 / pitch as f64 };
+    let peak = |x: f64, y: f64, size: f64| (-(x * x + y * y) / (2.0 * size * size)).exp();
+    for y in 0..pixels.height {
+        for x in 0..pixels.width {
+            let (u, v) = ((x % pitch) as f64 - 8.0, (y % pitch) as f64 - 8.0);
+            let corner = peak(8.0 - u.abs(), 8.0 - v.abs(), 2.4);
+            pixels.values.push((corner + 0.45 * peak(u, v, 2.2) + 0.04 * noise((y * pixels.width + x) as u64)) as f32);
+        }
+    }
+    let (mut cells, mut truth) = (Vec::new(), Vec::new());
+    for row in 0..cells_y {
+        for column in 0..cells_x {
+            let (x, y) = (column as f64 * 16.0 + 8.0, row as f64 * 16.0 + 8.0);
+            let (u, v) = (column as f64 - 6.0, row as f64 - 8.5);
+            let (px, py) = if column < 14 { (-v * 5.0, u * 5.0) } else { (24.0 * ((row as f64 / 18.0) * 12.0).sin(), 24.0) };
+            let size = px.hypot(py).max(1e-9);
+            let (px, py) = (px * size.min(40.0) / size, py * size.min(40.0) / size);
+            let seed = (row * 100 + column) as u64;
+            let sigma = 2.0 + column as f64 * 0.1 + 0.3 * noise(seed + 999).abs();
+            let corners_px = [[x - 8.0, y - 8.0], [x + 8.0, y - 8.0], [x + 8.0, y + 8.0], [x - 8.0, y + 8.0]];
+            let cell =
+                MapCell { x_px: x, y_px: y, corners_px, px_pm: px, py_pm: py, sigma_pm: sigma, resolved: (row + 7 * column) % 61 != 5 };
+            truth.push(cell);
+            cells.push(MapCell { px_pm: px + 3.6 + sigma * noise(seed), py_pm: py + sigma * noise(seed + 5000), ..cell });
+        }
+    }
+    (MapData { pixels, cells }, truth)
+}
+
+#[test]
+fn maps_of_a_vortex() {
+    let (map, truth) = sample_map();
+    let style = MapStyle { title: "Polarization map".into(), ..MapStyle::default() };
+    check(&map.colour_wheel(&style).unwrap(), "map_wheel", &["radius 50 pm", "x right, y down", "2 nm"]);
+    check(&map.arrows(&style).unwrap(), "map_arrows", &["displacement", "x right, y down"]);
+    check(&map.uncertainty(&style).unwrap(), "map_sigma", &["σ of each component (pm)"]);
+    check(&map.difference(&truth, &style).unwrap(), "map_difference", &["ΔP along x", "difference (pm)"]);
+    let blind = MapData { cells: map.cells.iter().map(|cell| MapCell { resolved: false, ..*cell }).collect(), ..map };
+    assert!(blind.colour_wheel(&style).unwrap_err().to_string().contains("no cell is resolved; check the pixel size"));
+}
+
+#[test]
+fn distributions_of_displacements() {
+    let (map, truth) = sample_map();
+    let histograms = Histograms {
+        title: "Histograms".into(),
+        px_pm: map.cells.iter().map(|cell| cell.px_pm).collect(),
+        py_pm: map.cells.iter().map(|cell| cell.py_pm).collect(),
+        width: Width::Double,
+    };
+    check(&histograms.draw().unwrap(), "histograms", &["displacement along x, right (pm)", "skewness"]);
+    check(&Histograms { width: Width::Single, ..histograms }.draw().unwrap(), "histograms_single", &["median"]);
+    let pairs = |of: fn(&MapCell) -> f64| truth.iter().zip(&map.cells).map(|(t, m)| (of(t), of(m))).collect();
+    let parity = Parity {
+        title: "Measured against true".into(),
+        x_pm: pairs(|cell| cell.px_pm),
+        y_pm: pairs(|cell| cell.py_pm),
+        truth_label: "true displacement".into(),
+        measured_label: "fitted displacement".into(),
+        width: Width::Double,
+    };
+    check(&parity.draw().unwrap(), "parity", &["rms error", "true displacement (pm)"]);
+    assert!(Parity::default().draw().is_err() && Histograms::default().draw().is_err());
 }
