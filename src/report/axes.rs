@@ -55,6 +55,24 @@ impl Axis {
         ticks(self.scale, self.lo, self.hi, (length_pt / apart_pt).floor() as usize)
     }
 
+    /// Ticks for a horizontal axis, as many as their labels leave room for.
+    pub(crate) fn horizontal_ticks(&self, length_pt: f64) -> Vec<Tick> {
+        let mut apart = X_APART_PT;
+        loop {
+            let ticks = self.ticks(length_pt, apart);
+            let ends = |tick: &Tick| {
+                let half = 0.5 * fonts::width_pt(&tick.label, TEXT_PT, Weight::Regular);
+                let middle = self.fraction(tick.value) * length_pt;
+                (middle - half, middle + half)
+            };
+            let labelled: Vec<(f64, f64)> = ticks.iter().filter(|tick| !tick.label.is_empty()).map(ends).collect();
+            if apart > length_pt || labelled.windows(2).all(|pair| pair[1].0 - pair[0].1 >= 3.0) {
+                return ticks;
+            }
+            apart *= 1.3;
+        }
+    }
+
     /// Room that the labels of a vertical axis need at the left of its spine.
     pub(crate) fn label_room_pt(&self, length_pt: f64) -> f64 {
         let widest = self.ticks(length_pt, Y_APART_PT).into_iter().map(|tick| fonts::width_pt(&tick.label, TEXT_PT, Weight::Regular));
@@ -89,7 +107,7 @@ impl Plot {
         let Rect { x: left, y: top, .. } = self.frame;
         let (right, bottom) = (self.frame.right(), self.frame.bottom());
         canvas.polyline(vec![[left, top], [left, bottom], [right, bottom]], stroke);
-        for tick in self.x.ticks(self.frame.width, X_APART_PT) {
+        for tick in self.x.horizontal_ticks(self.frame.width) {
             let length = if tick.label.is_empty() { 0.6 * TICK_PT } else { TICK_PT };
             let x = self.at(tick.value, self.y.lo)[0];
             canvas.line([x, bottom], [x, bottom + length], stroke);
@@ -135,5 +153,13 @@ mod tests {
         assert!(Axis::around([f64::NAN], 0.1, Scale::Linear).is_none());
         let point = Axis::around([5.0], 0.1, Scale::Linear).unwrap();
         assert!(point.lo < 5.0 && point.hi > 5.0);
+    }
+
+    #[test]
+    fn long_tick_labels_do_not_touch() {
+        let axis = Axis { lo: 100_000.0, hi: 100_010.0, scale: Scale::Linear };
+        let ticks = axis.horizontal_ticks(80.0);
+        let apart = 80.0 * (ticks[1].value - ticks[0].value) / 10.0;
+        assert!(apart > fonts::width_pt("100000", TEXT_PT, Weight::Regular) + 2.9, "{apart} pt apart");
     }
 }

@@ -1,7 +1,7 @@
 //! A sheet of shapes in points (x right, y down): what a figure is before it becomes an SVG or a PNG file.
 
 use super::fonts::{CAPITAL_EM, Weight};
-use super::style::{BLACK, Color, TEXT_PT, WHITE};
+use super::style::{BLACK, Color, TEXT_PT};
 
 /// An axis-parallel rectangle in points.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,8 +62,6 @@ pub(crate) struct Type {
     pub(crate) size_pt: f64,
     pub(crate) weight: Weight,
     pub(crate) color: Color,
-    /// A rim that keeps the text legible over an image.
-    pub(crate) halo: Option<Color>,
     pub(crate) along: Along,
     pub(crate) across: Across,
     /// Read from bottom to top.
@@ -72,7 +70,7 @@ pub(crate) struct Type {
 
 impl Type {
     pub(crate) const fn new(along: Along, across: Across) -> Self {
-        Self { size_pt: TEXT_PT, weight: Weight::Regular, color: BLACK, halo: None, along, across, turned: false }
+        Self { size_pt: TEXT_PT, weight: Weight::Regular, color: BLACK, along, across, turned: false }
     }
 
     pub(crate) const fn bold(self) -> Self {
@@ -81,11 +79,6 @@ impl Type {
 
     pub(crate) const fn colored(self, color: Color) -> Self {
         Self { color, ..self }
-    }
-
-    /// Legible on light and dark parts of an image.
-    pub(crate) const fn over_image(self) -> Self {
-        Self { color: WHITE, halo: Some(BLACK), ..self }
     }
 }
 
@@ -100,7 +93,7 @@ pub(crate) struct Picture {
 /// One thing on the sheet.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Shape {
-    /// A line through points, closed or not; `holes` of further closed lines are not needed here.
+    /// A line through points, closed or not.
     Path {
         points: Vec<[f64; 2]>,
         closed: bool,

@@ -4,7 +4,8 @@ use super::ReportError;
 use super::axes::{self, Axis, Plot, X_TICK_ROOM_PT};
 use super::canvas::{Across, Along, Canvas, Rect, Stroke, Type};
 use super::figure::Figure;
-use super::style::{AXIS_PT, BLUE, GREY, LETTER_PT, LINE_PT, MARGIN_PT, VERMILLION, Width};
+use super::fonts::{self, Weight};
+use super::style::{AXIS_PT, BLUE, GREY, LETTER_PT, LINE_PT, MARGIN_PT, TEXT_PT, VERMILLION, Width};
 use super::ticks::{Scale, nice_step};
 
 /// Two panels side by side on a single or double column.
@@ -13,19 +14,44 @@ struct Pair {
     frames: [Rect; 2],
 }
 
+/// `above_pt` is kept free above the panels for text; the name of the horizontal axis may take two lines where the page is narrow.
 fn pair(width: Width, room_pt: f64, above_pt: f64, square: bool) -> Pair {
     let page = width.pt();
     let edge = 0.5 * (page - 2.0 * MARGIN_PT) - room_pt - 6.0;
     let height = if square { edge } else { 0.72 * edge };
-    let top = MARGIN_PT + LINE_PT + 3.0 + above_pt;
+    let top = MARGIN_PT + above_pt + 4.0;
     let frame = |index: f64| Rect { x: MARGIN_PT + room_pt + index * (edge + room_pt + 10.0), y: top, width: edge, height };
-    let canvas = Canvas::new(page, top + height + X_TICK_ROOM_PT + 3.0 + LINE_PT + MARGIN_PT);
+    let name_lines = if width == Width::Single { 2.0 } else { 1.0 };
+    let canvas = Canvas::new(page, top + height + X_TICK_ROOM_PT + 3.0 + name_lines * LINE_PT + MARGIN_PT);
     Pair { canvas, frames: [frame(0.0), frame(1.0)] }
+}
+
+/// The name of a horizontal axis, in lines no wider than the panel with its margin.
+fn name_below(canvas: &mut Canvas, frame: &Rect, name: &str) {
+    for (line, text) in fonts::wrap(name, frame.width + 8.0, TEXT_PT, Weight::Regular).iter().enumerate() {
+        let y = frame.bottom() + X_TICK_ROOM_PT + 3.0 + line as f64 * LINE_PT;
+        canvas.text([frame.x + 0.5 * frame.width, y], text, Type::new(Along::Middle, Across::Top));
+    }
+}
+
+/// Lines of text that stand on a panel, the letter beside the first.
+fn notes_above(canvas: &mut Canvas, frame: &Rect, notes: &[String], index: usize, room_pt: f64) {
+    for (line, text) in notes.iter().rev().enumerate() {
+        let y = frame.y - 5.0 - line as f64 * LINE_PT;
+        canvas.text([frame.x + 4.0, y], &text.replace('-', "−"), Type::new(Along::Start, Across::Baseline));
+    }
+    let top = Rect { y: frame.y - 1.0 - (notes.len() as f64 - 1.0) * LINE_PT, ..*frame };
+    heading(canvas, index, &top, room_pt);
 }
 
 fn heading(canvas: &mut Canvas, index: usize, frame: &Rect, room_pt: f64) {
     let face = Type { size_pt: LETTER_PT, ..Type::new(Along::Start, Across::Baseline) };
     canvas.text([frame.x - room_pt, frame.y - 4.0], ["a", "b"][index], face.bold());
+}
+
+/// Notes take one line on a wide figure, `lines` on a narrow one.
+fn note_room(width: Width, lines: f64) -> f64 {
+    if width == Width::Single { lines * LINE_PT } else { LINE_PT }
 }
 
 /// Median, standard deviation and skewness of a sample.
@@ -73,7 +99,7 @@ impl Histograms {
         let finite = |values: &[f64]| values.iter().copied().filter(|v| v.is_finite()).collect::<Vec<f64>>();
         let samples = [finite(&self.px_pm), finite(&self.py_pm)];
         let room = 34.0;
-        let mut pair = pair(self.width, room, 2.0 * LINE_PT, false);
+        let mut pair = pair(self.width, room, note_room(self.width, 4.0), false);
         let all = || samples.iter().flatten().copied();
         let (Some(axis), true) = (Axis::around(all(), 0.04, Scale::Linear), samples.iter().all(|sample| sample.len() > 1)) else {
             let missing = "each component needs at least two finite displacements".to_owned();
@@ -89,7 +115,7 @@ impl Histograms {
         };
         let counts = [count(&samples[0]), count(&samples[1])];
         let most = counts.iter().flatten().copied().max().unwrap_or(1);
-        for (index, name) in ["displacement along x, right (pm)", "displacement along y, down (pm)"].into_iter().enumerate() {
+        for (index, name) in ["shift in x, right (pm)", "shift in y, down (pm)"].into_iter().enumerate() {
             let frame = pair.frames[index];
             let plot = Plot { frame, x: axis, y: Axis { lo: 0.0, hi: 1.06 * most as f64, scale: Scale::Linear } };
             let canvas = &mut pair.canvas;
@@ -100,23 +126,21 @@ impl Histograms {
             }
             if let Some(m) = moments(&samples[index]) {
                 canvas.line(plot.at(m.median, 0.0), [plot.at(m.median, 0.0)[0], frame.y], Stroke::new(VERMILLION, 0.8));
-                let lines = [
-                    format!("median {:.1} pm, σ {:.1} pm", m.median, m.sigma),
-                    format!("skewness {:.2}, {} cells", m.skewness, samples[index].len()),
-                ];
-                for (line, text) in lines.iter().enumerate() {
-                    let y = frame.y - 5.0 - (1.0 - line as f64) * LINE_PT;
-                    canvas.text([frame.x + 4.0, y], &text.replace('-', "−"), Type::new(Along::Start, Across::Baseline));
-                }
+                let cells = samples[index].len();
+                let [median, sigma] = [format!("median {:.1} pm", m.median), format!("σ {:.1} pm", m.sigma)];
+                let [skewness, cells] = [format!("skewness {:.2}", m.skewness), format!("{cells} cells")];
+                let notes = if self.width == Width::Double {
+                    vec![format!("{median}, {sigma}, {skewness}; {cells}")]
+                } else {
+                    vec![format!("{median},"), format!("{sigma},"), format!("{skewness};"), cells]
+                };
+                notes_above(canvas, &frame, &notes, index, room);
             }
             plot.spines(canvas, true, true);
             if index == 0 {
                 axes::vertical_label(canvas, MARGIN_PT + LINE_PT, &frame, "cells");
             }
-            let below = [frame.x + 0.5 * frame.width, frame.bottom() + X_TICK_ROOM_PT + 3.0];
-            canvas.text(below, name, Type::new(Along::Middle, Across::Top));
-            let above = Rect { y: frame.y - LINE_PT, ..frame };
-            heading(canvas, index, &above, room);
+            name_below(canvas, &frame, name);
         }
         Ok(Figure::new(FIGURE, self.title.clone(), pair.canvas))
     }
@@ -131,7 +155,7 @@ fn bin_width(samples: &[Vec<f64>; 2], axis: Axis) -> f64 {
         2.0 * (at(0.75) - at(0.25)) / (sample.len() as f64).cbrt()
     };
     let wanted = of(&samples[0]).min(of(&samples[1])).max((axis.hi - axis.lo) / 120.0);
-    nice_step(wanted)
+    nice_step(0.7 * wanted)
 }
 
 /// Measured against true displacements.
@@ -163,7 +187,7 @@ impl Parity {
             return Err(ReportError::Empty { figure: FIGURE, missing });
         };
         let room = 36.0;
-        let mut pair = pair(self.width, room, LINE_PT, true);
+        let mut pair = pair(self.width, room, note_room(self.width, 2.0), true);
         for (index, sample) in samples.iter().enumerate() {
             let (frame, direction) = (pair.frames[index], ["x", "y"][index]);
             let plot = Plot { frame, x: axis, y: axis };
@@ -176,15 +200,17 @@ impl Parity {
             let n = sample.len() as f64;
             let bias = sample.iter().map(|p| p.1 - p.0).sum::<f64>() / n;
             let rms = (sample.iter().map(|p| (p.1 - p.0).powi(2)).sum::<f64>() / n).sqrt();
-            let text = format!("{direction}: bias {bias:.1} pm, rms error {rms:.1} pm").replace('-', "−");
-            canvas.text([frame.x + 4.0, frame.y - 5.0], &text, Type::new(Along::Start, Across::Baseline));
+            let notes = if self.width == Width::Double {
+                vec![format!("{direction}: bias {bias:.1} pm, rms error {rms:.1} pm")]
+            } else {
+                vec![format!("{direction}: bias {bias:.1} pm,"), format!("rms error {rms:.1} pm")]
+            };
+            notes_above(canvas, &frame, &notes, index, room);
             plot.spines(canvas, true, true);
             if index == 0 {
                 axes::vertical_label(canvas, MARGIN_PT + LINE_PT, &frame, &format!("{} (pm)", self.measured_label));
             }
-            let below = [frame.x + 0.5 * frame.width, frame.bottom() + X_TICK_ROOM_PT + 3.0];
-            canvas.text(below, &format!("{} (pm)", self.truth_label), Type::new(Along::Middle, Across::Top));
-            heading(canvas, index, &frame, room);
+            name_below(canvas, &frame, &format!("{} (pm)", self.truth_label));
         }
         Ok(Figure::new(FIGURE, self.title.clone(), pair.canvas))
     }

@@ -72,6 +72,21 @@ pub(crate) fn wrap(text: &str, room_pt: f64, size_pt: f64, weight: Weight) -> Ve
     lines
 }
 
+/// `text` cut to a width, an ellipsis in place of what does not fit.
+pub(crate) fn shorten(text: &str, room_pt: f64, size_pt: f64, weight: Weight) -> String {
+    if width_pt(text, size_pt, weight) <= room_pt {
+        return text.to_owned();
+    }
+    let mut kept: String = text.to_owned();
+    while kept.pop().is_some() {
+        let cut = format!("{}…", kept.trim_end());
+        if width_pt(&cut, size_pt, weight) <= room_pt {
+            return cut;
+        }
+    }
+    String::new()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +107,13 @@ mod tests {
         assert!((width_pt("mmm", 7.0, Weight::Regular) - 3.0 * one).abs() < 0.05 * one);
         assert!((width_pt("m", 14.0, Weight::Regular) - 2.0 * one).abs() < 1e-9);
         assert!(width_pt("tilt", 7.0, Weight::Bold) > width_pt("tilt", 7.0, Weight::Regular));
+    }
+
+    #[test]
+    fn long_titles_are_cut() {
+        let cut = shorten("a title that is far too long for its panel", 50.0, 7.0, Weight::Regular);
+        assert!(cut.ends_with('…') && cut.starts_with("a title") && width_pt(&cut, 7.0, Weight::Regular) <= 50.0);
+        assert_eq!(shorten("short", 50.0, 7.0, Weight::Regular), "short");
     }
 
     #[test]

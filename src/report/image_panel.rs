@@ -7,7 +7,7 @@ use super::fonts::{self, Weight};
 use super::marks::{self, Mark};
 use super::overlay::{ArrowScale, COLOUR_BAR_ROOM_PT, Field, axes_note, colour_bar};
 use super::picture::{ColourMap, Pixels};
-use super::style::{BLACK, Color, LETTER_PT, LINE_PT, MARGIN_PT, ORANGE, SKY_BLUE, TEXT_PT, VERMILLION, WHITE, Width, check_height};
+use super::style::{BLACK, LETTER_PT, LINE_PT, MARGIN_PT, ORANGE, SKY_BLUE, TEXT_PT, VERMILLION, WHITE, Width, check_height};
 
 const FIGURE: &str = "image row";
 const GAP_PT: f64 = 6.0;
@@ -223,7 +223,8 @@ impl ImageRow {
             let face = Type { size_pt: LETTER_PT, ..Type::new(Along::Start, Across::Baseline) };
             canvas.text([frame.x, y], &char::from(b'a' + (index % 26) as u8).to_string(), face.bold());
         }
-        canvas.text([frame.x + 0.5 * frame.width, y], &panel.title, Type::new(Along::Middle, Across::Baseline));
+        let title = fonts::shorten(&panel.title, frame.width - 20.0, TEXT_PT, Weight::Regular);
+        canvas.text([frame.x + 0.5 * frame.width, y], &title, Type::new(Along::Middle, Across::Baseline));
     }
 
     fn kinds(&self) -> Vec<ColumnMark> {
@@ -241,7 +242,7 @@ impl ImageRow {
                 (x, y) = (MARGIN_PT + 3.0, y + LINE_PT + 3.0);
             }
             kind.draw(canvas, [x, y], MARK_PT);
-            canvas.text([x + 5.0, y], kind.name(), Type::new(Along::Start, Across::Middle));
+            canvas.text([x + 6.0, y], kind.name(), Type::new(Along::Start, Across::Middle));
             x += wide;
         }
         if let Some(scale) = arrows {

@@ -271,7 +271,7 @@ impl LineChart {
             let face = Type { size_pt: LETTER_PT, ..Type::new(Along::Start, Across::Baseline) };
             canvas.text([left, y], &letter, face.bold());
         }
-        let title = fonts::wrap(&panel.title, layout.panel_width_pt - 8.0, TEXT_PT, Weight::Regular).join(" ");
+        let title = fonts::shorten(&panel.title, layout.panel_width_pt - 8.0, TEXT_PT, Weight::Regular);
         canvas.text([frame.x + 0.5 * frame.width, y], &title, Type::new(Along::Middle, Across::Baseline));
     }
 

@@ -2,14 +2,12 @@
 //! arrows over the image, uncertainty, difference of two maps.
 
 use super::ReportError;
-use super::axes::Axis;
 use super::canvas::{Across, Along, Canvas, Picture, Rect, Stroke, Type};
 use super::figure::Figure;
-use super::fonts::{self, Weight};
 use super::overlay::{ArrowScale, COLOUR_BAR_ROOM_PT, Field, axes_note, colour_bar};
 use super::picture::{ColourMap, Pixels};
-use super::style::{BLACK, Color, LETTER_PT, LINE_PT, MARGIN_PT, TEXT_PT, WHITE, Width, check_height};
-use super::ticks::Scale;
+use super::style::{BLACK, Color, LETTER_PT, LINE_PT, MARGIN_PT, WHITE, Width, check_height};
+use super::ticks::{decimals, format_value};
 use super::wheel::{diverging, wheel};
 
 const FIGURE: &str = "polarization map";
@@ -81,7 +79,7 @@ impl MapData {
         sheet.cells(self.cells.iter(), |cell| Some(wheel(cell.px_pm, cell.py_pm, full)));
         sheet.frame();
         let right = sheet.field.frame.right();
-        wheel_legend(&mut sheet.canvas, [right + 0.5 * WHEEL_ROOM_PT, sheet.field.frame.y + 34.0], full);
+        wheel_legend(&mut sheet.canvas, [right + 0.5 * WHEEL_ROOM_PT, sheet.field.frame.y + 22.0], full);
         Ok(sheet.finish(style))
     }
 
@@ -91,19 +89,19 @@ impl MapData {
         let mut sheet = self.sheet(style, WHEEL_ROOM_PT)?;
         let (field, frame) = (sheet.field, sheet.field.frame);
         field.image(&mut sheet.canvas, &self.pixels, ColourMap::Grey, self.pixels.limits());
-        let scale = ArrowScale::new(0.7 * full, 0.8 * self.cell_edge_px() * field.pt_per_px, field.pt_per_px / self.pixels.pixel_size_pm);
+        let scale = ArrowScale::new(0.7 * full, 0.95 * self.cell_edge_px() * field.pt_per_px, field.pt_per_px / self.pixels.pixel_size_pm);
         let measured = self.cells.iter().filter(|cell| cell.is_measured());
         sheet.canvas.clipped(frame, |canvas| {
             for cell in measured {
                 let [x, y] = field.at(cell.x_px, cell.y_px);
                 let (dx, dy) = (cell.px_pm * scale.pt_per_pm, cell.py_pm * scale.pt_per_pm);
-                let [r, g, b] = wheel(cell.px_pm, cell.py_pm, 0.7 * full);
+                let [r, g, b] = wheel(cell.px_pm, cell.py_pm, full);
                 let width = (0.13 * self.cell_edge_px() * field.pt_per_px).clamp(0.25, 1.1);
                 canvas.arrow([x - 0.5 * dx, y - 0.5 * dy], [x + 0.5 * dx, y + 0.5 * dy], Color::new(r, g, b), width, Some(BLACK));
             }
         });
         sheet.frame();
-        wheel_legend(&mut sheet.canvas, [frame.right() + 0.5 * WHEEL_ROOM_PT, frame.y + 34.0], 0.7 * full);
+        wheel_legend(&mut sheet.canvas, [frame.right() + 0.5 * WHEEL_ROOM_PT, frame.y + 22.0], full);
         let y = frame.bottom() + 6.0 + 0.5 * LINE_PT + LINE_PT + 3.0;
         scale.key(&mut sheet.canvas, [MARGIN_PT, y], "displacement", BLACK);
         sheet.canvas.height_pt += LINE_PT + 3.0;
@@ -117,14 +115,15 @@ impl MapData {
             return Err(ReportError::Empty { figure: FIGURE, missing: "no resolved cell has a known uncertainty".to_owned() });
         }
         sigmas.sort_unstable_by(f64::total_cmp);
-        let high = sigmas[((sigmas.len() - 1) as f64 * 0.98).round() as usize].max(1e-3);
+        let at = |quantile: f64| sigmas[((sigmas.len() - 1) as f64 * quantile).round() as usize];
+        let (low, high) = (at(0.02), at(0.98).max(at(0.02) + 1e-3));
         let mut sheet = self.sheet(style, COLOUR_BAR_ROOM_PT)?;
-        let color = |sigma: f64| ColourMap::Cividis.color(sigma / high);
+        let color = |sigma: f64| ColourMap::Viridis.color((sigma - low) / (high - low));
         sheet.cells(self.cells.iter(), |cell| cell.sigma_pm.is_finite().then(|| color(cell.sigma_pm)));
         sheet.frame();
         let frame = sheet.field.frame;
         let bar = Rect { x: frame.right() + 6.0, y: frame.y, width: 6.0, height: frame.height };
-        colour_bar(&mut sheet.canvas, bar, |fraction| ColourMap::Cividis.color(fraction), (0.0, high), "σ of each component (pm)");
+        colour_bar(&mut sheet.canvas, bar, |fraction| ColourMap::Viridis.color(fraction), (low, high), "σ of each component (pm)");
         Ok(sheet.finish(style))
     }
 
@@ -272,13 +271,9 @@ fn wheel_legend(canvas: &mut Canvas, centre: [f64; 2], full: f64) {
     let frame = Rect { x: centre[0] - RADIUS, y: centre[1] - RADIUS, width: 2.0 * RADIUS, height: 2.0 * RADIUS };
     canvas.picture(frame, Picture { rgb, width: DOTS, height: DOTS });
     canvas.circle(centre, RADIUS, None, Some(Stroke::new(BLACK, 0.5)));
-    let rim = Axis { lo: 0.0, hi: full, scale: Scale::Linear };
-    canvas.line(centre, [centre[0] + rim.fraction(full) * RADIUS, centre[1]], Stroke::new(BLACK, 0.5));
-    let label = format!("radius {} pm", super::ticks::format_value(full, super::ticks::decimals(full).min(1)));
-    canvas.text([centre[0], centre[1] + RADIUS + 4.0], &label, Type::new(Along::Middle, Across::Top));
-    let around = [([RADIUS + 3.0, 0.0], "x", Along::Start), ([0.0, -RADIUS - 7.5], "−y", Along::Middle)];
-    for (offset, name, along) in around {
-        debug_assert!(fonts::width_pt(name, TEXT_PT, Weight::Regular) < WHEEL_ROOM_PT);
-        canvas.text([centre[0] + offset[0], centre[1] + offset[1]], name, Type::new(along, Across::Middle));
-    }
+    canvas.line(centre, [centre[0] + RADIUS, centre[1]], Stroke::new(BLACK, 0.5));
+    canvas.text([centre[0] + RADIUS + 3.0, centre[1]], "x", Type::new(Along::Start, Across::Middle));
+    canvas.text([centre[0], centre[1] + RADIUS + 3.0], "y", Type::new(Along::Middle, Across::Top));
+    let label = format!("radius {} pm", format_value(full, decimals(full).min(1)));
+    canvas.text([centre[0], centre[1] + RADIUS + 14.0], &label, Type::new(Along::Middle, Across::Top));
 }

@@ -4,7 +4,7 @@ use super::canvas::{Across, Along, Canvas, Rect, Stroke, Type};
 use super::fonts::{self, Weight};
 use super::picture::{ColourMap, Pixels};
 use super::style::{BLACK, Color, TEXT_PT, WHITE};
-use super::ticks::{decimals, format_value, nice_step};
+use super::ticks::{decimals, format_value, nice_below, nice_step};
 
 /// A part of the sheet that shows an image.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ impl Field {
         let label = length_text(length_pm);
         let wide = fonts::width_pt(&label, TEXT_PT, Weight::Regular).max(length);
         let plate = Rect { x: self.frame.x + 3.0, y: self.frame.bottom() - 17.0, width: wide + 6.0, height: 14.0 };
-        canvas.rectangle(plate, Some(BLACK.with_alpha(0.75)), None);
+        canvas.rectangle(plate, Some(BLACK.with_alpha(0.85)), None);
         let middle = plate.x + 0.5 * plate.width;
         let bar = Rect { x: middle - 0.5 * length, y: plate.bottom() - 4.0, width: length, height: 1.6 };
         canvas.rectangle(bar, Some(WHITE), None);
@@ -68,7 +68,7 @@ impl ArrowScale {
     /// A round magnification that makes an arrow of `typical_pm` about `wanted_pt` long.
     pub(crate) fn new(typical_pm: f64, wanted_pt: f64, pt_per_pm_of_image: f64) -> Self {
         let typical_pm = if typical_pm > 1e-6 { typical_pm } else { 1.0 };
-        let gain = nice_step(wanted_pt / (typical_pm * pt_per_pm_of_image)).max(1.0);
+        let gain = nice_below(wanted_pt / (typical_pm * pt_per_pm_of_image)).max(1.0);
         Self { gain, pt_per_pm: gain * pt_per_pm_of_image, key_pm: nice_step(0.7 * typical_pm) }
     }
 

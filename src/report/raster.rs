@@ -9,9 +9,6 @@ use super::canvas::{Along, Canvas, Picture, Rect, Shape, Stroke, Type};
 use super::fonts;
 use super::style::{Color, DOTS_PER_INCH};
 
-/// Width of the rim around a text over an image, in points (half of it outside the letters).
-pub(crate) const HALO_PT: f64 = 1.6;
-
 /// Dots in a point.
 const SCALE: f64 = DOTS_PER_INCH / 72.0;
 
@@ -174,9 +171,6 @@ fn label(pixmap: &mut Pixmap, at: [f64; 2], text: &str, face: &Type, clip: Optio
         transform = transform.post_concat(Transform::from_row(0.0, -1.0, 1.0, 0.0, 0.0, 0.0));
     }
     let transform = transform.post_translate(at[0] as f32, at[1] as f32).post_concat(to_dots());
-    if let Some(halo) = face.halo {
-        ink(pixmap, &path, None, Some(Stroke::new(halo, HALO_PT / f64::from(unit))), transform, clip);
-    }
     ink(pixmap, &path, Some(face.color), None, transform, clip);
 }
 

@@ -6,6 +6,7 @@ use super::{
     Arrow, ColumnMark, Figure, Histograms, ImagePanel, ImageRow, Legend, LineChart, MapCell, MapData, MapStyle, Marker, Panel, Parity,
     Pixels, Row, Series, Spread, Width,
 };
+use super::{FigureContent, FigureRef, Page, Table};
 
 /// The folder of the samples, and its keeper.
 fn folder() -> (PathBuf, Option<tempfile::TempDir>) {
@@ -269,7 +270,7 @@ fn distributions_of_displacements() {
         py_pm: map.cells.iter().map(|cell| cell.py_pm).collect(),
         width: Width::Double,
     };
-    check(&histograms.draw().unwrap(), "histograms", &["displacement along x, right (pm)", "skewness"]);
+    check(&histograms.draw().unwrap(), "histograms", &["shift in x, right (pm)", "skewness"]);
     check(&Histograms { width: Width::Single, ..histograms }.draw().unwrap(), "histograms_single", &["median"]);
     let pairs = |of: fn(&MapCell) -> f64| truth.iter().zip(&map.cells).map(|(t, m)| (of(t), of(m))).collect();
     let parity = Parity {
@@ -282,4 +283,52 @@ fn distributions_of_displacements() {
     };
     check(&parity.draw().unwrap(), "parity", &["rms error", "true displacement (pm)"]);
     assert!(Parity::default().draw().is_err() && Histograms::default().draw().is_err());
+}
+
+#[test]
+fn page_of_a_tilt_study() {
+    let (map, _) = sample_map();
+    let map = map.colour_wheel(&MapStyle { title: "Polarization map".into(), ..MapStyle::default() }).unwrap();
+    let row = |values: [&str; 5]| values.map(String::from).to_vec();
+    let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let page = Page {
+        title: "Specimen tilt and apparent polarization of BiFeO₃".into(),
+        question: "How many picometres of B − A shift does a mis-tilt of a few milliradians fake in an ADF image?".into(),
+        answers: vec![
+            "The fitted shift changes by −0.42 ± 0.03 pm per mrad (95 % confidence) between 10 and 40 nm.".into(),
+            "At 10 mrad the apparent shift along the tilt is −4.1 ± 0.3 pm; the crystal has none.".into(),
+        ],
+        warnings: vec!["2 of 44 points failed: the outer detector angle exceeds the band limit.".into()],
+        settings: [("Beam energy", "300 kV"), ("Convergence semi-angle", "25 mrad"), ("Detector", "70-115 mrad"), ("Source size", "0.8 Å")]
+            .map(pair)
+            .to_vec(),
+        figures: vec![
+            FigureRef::new(&tilt_chart().draw().unwrap(), "Apparent B − A shift against tilt. Bars are the phonon sampling error, one σ.")
+                .unwrap(),
+            FigureRef { content: FigureContent::Png(map.png().unwrap()), caption: "A map, as PNG.".into(), alt: "colour wheel map".into() },
+        ],
+        tables: vec![Table {
+            caption: "Slope of the apparent shift, with 95 % confidence intervals.".into(),
+            columns: row(["estimator", "thickness (nm)", "slope x (pm/mrad)", "slope y (pm/mrad)", "configurations"]),
+            rows: vec![
+                row(["2-D Gaussian", "10", "−0.72 ± 0.04", "0.01 ± 0.03", "18"]),
+                row(["maximum", "10", "−0.41 ± 0.02", "0.00 ± 0.02", "18"]),
+            ],
+        }],
+        python: "import pandas as pd\n\ntable = pd.read_csv(\"results.csv\")\nprint(table.groupby(\"estimator\").mean(numeric_only=True))"
+            .into(),
+        provenance: [("Program", "mistilt 0.1.0"), ("Seed", "20260101"), ("Study file", "blake3 3f1c…")].map(pair).to_vec(),
+    };
+    let (folder, _keeper) = folder();
+    let path = folder.join("report.html");
+    page.save(&path).unwrap();
+    let html = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(html, page.html().unwrap(), "page differs between two runs");
+    let outside = html.replace("http://www.w3.org/2000/svg", "");
+    assert!(!outside.contains("http") && !outside.contains("<script") && !outside.contains("url("), "the page is not self-contained");
+    let body = &html[html.find("<body>").unwrap()..html.find("</html>").unwrap()];
+    assert_well_formed(&body.lines().filter(|line| !line.starts_with("<img")).collect::<Vec<_>>().join("\n"));
+    for text in ["<h2>Answer</h2>", "−0.42 ± 0.03 pm per mrad", "Figure 2.", "read_csv", "blake3"] {
+        assert!(html.contains(text), "{text}");
+    }
 }

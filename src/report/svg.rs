@@ -118,16 +118,6 @@ fn label(out: &mut String, at: [f64; 2], text: &str, face: &Type) {
     if face.weight == Weight::Bold {
         out.push_str(" font-weight=\"bold\"");
     }
-    if let Some(halo) = face.halo {
-        push(
-            out,
-            format_args!(
-                " stroke=\"{}\" stroke-width=\"{}\" stroke-linejoin=\"round\" paint-order=\"stroke\"",
-                hex(halo),
-                number(raster::HALO_PT)
-            ),
-        );
-    }
     if face.turned {
         push(out, format_args!(" transform=\"rotate(-90 {x} {y})\""));
     }

@@ -32,6 +32,13 @@ pub(crate) fn nice_step(rough: f64) -> f64 {
     step * power
 }
 
+/// The step 1, 2, 2.5 or 5 times a power of ten at or below `value`.
+pub(crate) fn nice_below(value: f64) -> f64 {
+    let power = 10f64.powf(value.log10().floor());
+    let step = [5.0, 2.5, 2.0].into_iter().find(|step| step * power <= value * (1.0 + 1e-9)).unwrap_or(1.0);
+    step * power
+}
+
 fn linear(lo: f64, hi: f64, wanted: usize) -> Vec<Tick> {
     let step = nice_step((hi - lo) / wanted.max(2) as f64);
     let digits = decimals(step);
