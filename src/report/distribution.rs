@@ -14,23 +14,23 @@ struct Pair {
     frames: [Rect; 2],
 }
 
-/// `above_pt` is kept free above the panels for text; the name of the horizontal axis may take two lines where the page is narrow.
+/// `above_pt` is kept free above the panels for text.
 fn pair(width: Width, room_pt: f64, above_pt: f64, square: bool) -> Pair {
     let page = width.pt();
     let edge = 0.5 * (page - 2.0 * MARGIN_PT) - room_pt - 6.0;
     let height = if square { edge } else { 0.72 * edge };
     let top = MARGIN_PT + above_pt + 4.0;
     let frame = |index: f64| Rect { x: MARGIN_PT + room_pt + index * (edge + room_pt + 10.0), y: top, width: edge, height };
-    let name_lines = if width == Width::Single { 2.0 } else { 1.0 };
-    let canvas = Canvas::new(page, top + height + X_TICK_ROOM_PT + 3.0 + name_lines * LINE_PT + MARGIN_PT);
+    let canvas = Canvas::new(page, top + height + X_TICK_ROOM_PT + 3.0 + LINE_PT + MARGIN_PT);
     Pair { canvas, frames: [frame(0.0), frame(1.0)] }
 }
 
-/// The name of a horizontal axis, in lines no wider than the panel with its margin.
+/// The name of a horizontal axis, in lines no wider than the panel with its margin; the sheet grows with them.
 fn name_below(canvas: &mut Canvas, frame: &Rect, name: &str) {
     for (line, text) in fonts::wrap(name, frame.width + 8.0, TEXT_PT, Weight::Regular).iter().enumerate() {
         let y = frame.bottom() + X_TICK_ROOM_PT + 3.0 + line as f64 * LINE_PT;
         canvas.text([frame.x + 0.5 * frame.width, y], text, Type::new(Along::Middle, Across::Top));
+        canvas.height_pt = canvas.height_pt.max(y + LINE_PT + MARGIN_PT);
     }
 }
 
@@ -105,36 +105,17 @@ impl Histograms {
             let missing = "each component needs at least two finite displacements".to_owned();
             return Err(ReportError::Empty { figure: FIGURE, missing });
         };
-        let bin = bin_width(&samples, axis);
-        let first = (axis.lo / bin).floor();
-        let bins = ((axis.hi / bin).ceil() - first).max(1.0) as usize;
-        let count = |sample: &[f64]| {
-            let mut counts = vec![0_usize; bins];
-            sample.iter().for_each(|value| counts[(((value / bin).floor() - first).max(0.0) as usize).min(bins - 1)] += 1);
-            counts
-        };
-        let counts = [count(&samples[0]), count(&samples[1])];
+        let bins = Bins::new(&samples, axis);
+        let counts = [bins.count(&samples[0]), bins.count(&samples[1])];
         let most = counts.iter().flatten().copied().max().unwrap_or(1);
         for (index, name) in ["shift in x, right (pm)", "shift in y, down (pm)"].into_iter().enumerate() {
             let frame = pair.frames[index];
             let plot = Plot { frame, x: axis, y: Axis { lo: 0.0, hi: 1.06 * most as f64, scale: Scale::Linear } };
             let canvas = &mut pair.canvas;
-            for (place, &n) in counts[index].iter().enumerate().filter(|(_, n)| **n > 0) {
-                let (left, right) = ((first + place as f64) * bin, (first + place as f64 + 1.0) * bin);
-                let ([x, y], [x2, y2]) = (plot.at(left.max(axis.lo), n as f64), plot.at(right.min(axis.hi), 0.0));
-                canvas.rectangle(Rect { x, y, width: x2 - x, height: y2 - y }, Some(BLUE.with_alpha(0.75)), None);
-            }
+            bins.draw(canvas, &plot, &counts[index]);
             if let Some(m) = moments(&samples[index]) {
                 canvas.line(plot.at(m.median, 0.0), [plot.at(m.median, 0.0)[0], frame.y], Stroke::new(VERMILLION, 0.8));
-                let cells = samples[index].len();
-                let [median, sigma] = [format!("median {:.1} pm", m.median), format!("σ {:.1} pm", m.sigma)];
-                let [skewness, cells] = [format!("skewness {:.2}", m.skewness), format!("{cells} cells")];
-                let notes = if self.width == Width::Double {
-                    vec![format!("{median}, {sigma}, {skewness}; {cells}")]
-                } else {
-                    vec![format!("{median},"), format!("{sigma},"), format!("{skewness};"), cells]
-                };
-                notes_above(canvas, &frame, &notes, index, room);
+                notes_above(canvas, &frame, &self.notes(m, samples[index].len()), index, room);
             }
             plot.spines(canvas, true, true);
             if index == 0 {
@@ -143,6 +124,49 @@ impl Histograms {
             name_below(canvas, &frame, name);
         }
         Ok(Figure::new(FIGURE, self.title.clone(), pair.canvas))
+    }
+
+    fn notes(&self, m: Moments, cells: usize) -> Vec<String> {
+        let [median, sigma] = [format!("median {:.1} pm", m.median), format!("σ {:.1} pm", m.sigma)];
+        let [skewness, cells] = [format!("skewness {:.2}", m.skewness), format!("{cells} cells")];
+        if self.width == Width::Double {
+            vec![format!("{median}, {sigma}, {skewness}; {cells}")]
+        } else {
+            vec![format!("{median},"), format!("{sigma},"), format!("{skewness};"), cells]
+        }
+    }
+}
+
+/// Bins of equal width whose edges are multiples of it.
+struct Bins {
+    width: f64,
+    first: f64,
+    count: usize,
+}
+
+impl Bins {
+    fn new(samples: &[Vec<f64>; 2], axis: Axis) -> Self {
+        let width = bin_width(samples, axis);
+        let first = (axis.lo / width).floor();
+        Self { width, first, count: ((axis.hi / width).ceil() - first).max(1.0) as usize }
+    }
+
+    fn count(&self, sample: &[f64]) -> Vec<usize> {
+        let mut counts = vec![0; self.count];
+        for value in sample {
+            let place = ((value / self.width).floor() - self.first).max(0.0) as usize;
+            counts[place.min(self.count - 1)] += 1;
+        }
+        counts
+    }
+
+    fn draw(&self, canvas: &mut Canvas, plot: &Plot, counts: &[usize]) {
+        for (place, &n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
+            let left = (self.first + place as f64) * self.width;
+            let [x, y] = plot.at(left.max(plot.x.lo), n as f64);
+            let [x2, y2] = plot.at((left + self.width).min(plot.x.hi), 0.0);
+            canvas.rectangle(Rect { x, y, width: x2 - x, height: y2 - y }, Some(BLUE.with_alpha(0.75)), None);
+        }
     }
 }
 

@@ -28,7 +28,7 @@ impl Figure {
         Self { name, title, canvas }
     }
 
-    /// The figure as SVG; its text is text, in DejaVu Sans, Arial or the reader's sans-serif.
+    /// The figure as SVG; its text is text, in `DejaVu Sans`, Arial or the reader's sans-serif.
     pub fn svg(&self) -> Result<String, ReportError> {
         svg::document(&self.canvas, &self.title).map_err(|source| ReportError::Png { figure: self.name, source })
     }

@@ -1,4 +1,4 @@
-//! The two embedded fonts (DejaVu Sans, regular and bold): widths of text in points, and outlines of glyphs for the raster.
+//! The two embedded fonts (`DejaVu Sans`, regular and bold): widths of text in points, and outlines of glyphs for the raster.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use ab_glyph::{Font, FontRef, Outline};
 /// The font list of every text in SVG and HTML: the first that the reader's machine has.
 pub(crate) const FAMILY: &str = "DejaVu Sans, Arial, sans-serif";
 
-/// Height of a capital letter, in em (DejaVu Sans: 1493 of 2048 units).
+/// Height of a capital letter, in em (`DejaVu Sans`: 1493 of 2048 units).
 pub(crate) const CAPITAL_EM: f64 = 0.729;
 
 /// Weight of a text.

@@ -7,7 +7,8 @@ use super::canvas::{Across, Along, Canvas, Rect, Stroke, Type};
 use super::figure::Figure;
 use super::fonts::{self, Weight};
 use super::marks::{self, series_mark};
-use super::style::{AXIS_PT, DATA_PT, GREY, LETTER_PT, LINE_PT, MARGIN_PT, PT_PER_MM, TEXT_PT, WHITE, Width, check_height, series_color};
+use super::series::{BAND_ALPHA, Series, Spread, band, bars_and_line, data_stroke, ends};
+use super::style::{AXIS_PT, GREY, LETTER_PT, LINE_PT, MARGIN_PT, PT_PER_MM, TEXT_PT, WHITE, Width, check_height, series_color};
 use super::ticks::Scale;
 
 const FIGURE: &str = "line chart";
@@ -16,37 +17,6 @@ const COLUMN_GAP_PT: f64 = 12.0;
 const ROW_GAP_PT: f64 = 9.0;
 /// Length of the sample of line in a legend.
 const SAMPLE_PT: f64 = 15.0;
-
-/// The uncertainty of a series' values.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Spread {
-    /// None is shown.
-    #[default]
-    None,
-    /// Half lengths of vertical bars, one for each value, in the unit of y.
-    Bars(Vec<f64>),
-    /// Half heights of a band behind the line, one for each value, in the unit of y.
-    Band(Vec<f64>),
-}
-
-/// One line of a panel. Series with the same label have the same colour and marker in every panel.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Series {
-    /// Its name in the legend.
-    pub label: String,
-    /// Abscissae; a NaN leaves a gap.
-    pub x: Vec<f64>,
-    /// Ordinates; a NaN leaves a gap.
-    pub y: Vec<f64>,
-    /// Uncertainty of y.
-    pub spread: Spread,
-    /// Join the points.
-    pub line: bool,
-    /// Show a marker at each point.
-    pub markers: bool,
-    /// Dash the line (a model, a fit, the truth).
-    pub dashed: bool,
-}
 
 /// One panel.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -337,62 +307,6 @@ impl Layout {
             y: self.top_pt + self.title_room_pt + row as f64 * (self.panel_height_pt + self.title_room_pt + ROW_GAP_PT),
             width: self.panel_width_pt,
             height: self.panel_height_pt,
-        }
-    }
-}
-
-const BAND_ALPHA: f64 = 0.22;
-
-fn data_stroke(series: &Series, index: usize) -> Stroke {
-    Stroke { color: series_color(index), width_pt: DATA_PT, dash_pt: series.dashed.then_some([3.0, 2.0]) }
-}
-
-/// The values of a series and the ends of their bars.
-fn ends(series: &Series) -> Vec<f64> {
-    let spread = match &series.spread {
-        Spread::None => None,
-        Spread::Bars(spread) | Spread::Band(spread) => Some(spread),
-    };
-    let half = |index: usize| spread.and_then(|spread| spread.get(index)).copied().filter(|half| half.is_finite()).unwrap_or(0.0);
-    series.y.iter().enumerate().flat_map(|(index, y)| [y - half(index), y + half(index)]).collect()
-}
-
-fn band(canvas: &mut Canvas, plot: &Plot, series: &Series, index: usize) {
-    let Spread::Band(spread) = &series.spread else { return };
-    let points: Vec<(f64, f64, f64)> = series.x.iter().zip(&series.y).zip(spread).map(|((&x, &y), &half)| (x, y, half)).collect();
-    let color = series_color(index).with_alpha(BAND_ALPHA);
-    for run in points.split(|point| !finite(plot, point.0, point.1) || !point.2.is_finite()) {
-        if run.len() > 1 {
-            let upper = run.iter().map(|&(x, y, half)| plot.at(x, y + half));
-            let lower = run.iter().rev().map(|&(x, y, half)| plot.at(x, y - half));
-            let outline: Vec<[f64; 2]> = upper.chain(lower).filter(|p| p[1].is_finite()).collect();
-            canvas.polygon(outline, Some(color), None);
-        }
-    }
-}
-
-fn finite(plot: &Plot, x: f64, y: f64) -> bool {
-    plot.x.fraction(x).is_finite() && plot.y.fraction(y).is_finite()
-}
-
-fn bars_and_line(canvas: &mut Canvas, plot: &Plot, series: &Series, index: usize) {
-    let points: Vec<[f64; 2]> = series.x.iter().zip(&series.y).map(|(&x, &y)| [x, y]).collect();
-    if let Spread::Bars(spread) = &series.spread {
-        let stroke = Stroke::new(series_color(index), 0.6);
-        for (&[x, y], &half) in points.iter().zip(spread).filter(|(p, half)| finite(plot, p[0], p[1]) && half.is_finite() && **half > 0.0) {
-            let (top, low) = (plot.at(x, y + half), plot.at(x, y - half));
-            let low = if low[1].is_finite() { low } else { [low[0], plot.frame.bottom()] };
-            canvas.line(top, low, stroke);
-            for end in [top, low] {
-                canvas.line([end[0] - 1.4, end[1]], [end[0] + 1.4, end[1]], stroke);
-            }
-        }
-    }
-    if series.line {
-        for run in points.split(|p| !finite(plot, p[0], p[1])) {
-            if run.len() > 1 {
-                canvas.polyline(run.iter().map(|p| plot.at(p[0], p[1])).collect(), data_stroke(series, index));
-            }
         }
     }
 }

@@ -27,7 +27,7 @@ pub struct MapCell {
     pub py_pm: f64,
     /// Standard deviation of each component; NaN where unknown.
     pub sigma_pm: f64,
-    /// Whether its columns were found and fitted; other cells are hatched in grey.
+    /// Whether its columns were found and fitted; other cells are grey with a cross.
     pub resolved: bool,
 }
 
@@ -89,14 +89,15 @@ impl MapData {
         let mut sheet = self.sheet(style, WHEEL_ROOM_PT)?;
         let (field, frame) = (sheet.field, sheet.field.frame);
         field.image(&mut sheet.canvas, &self.pixels, ColourMap::Grey, self.pixels.limits());
-        let scale = ArrowScale::new(0.7 * full, 0.95 * self.cell_edge_px() * field.pt_per_px, field.pt_per_px / self.pixels.pixel_size_pm);
+        let cell_pt = self.cell_edge_px() * field.pt_per_px;
+        let scale = ArrowScale::new(0.7 * full, 0.95 * cell_pt, field.pt_per_px / self.pixels.pixel_size_pm);
         let measured = self.cells.iter().filter(|cell| cell.is_measured());
+        let width = (0.13 * cell_pt).clamp(0.25, 1.1);
         sheet.canvas.clipped(frame, |canvas| {
             for cell in measured {
                 let [x, y] = field.at(cell.x_px, cell.y_px);
                 let (dx, dy) = (cell.px_pm * scale.pt_per_pm, cell.py_pm * scale.pt_per_pm);
                 let [r, g, b] = wheel(cell.px_pm, cell.py_pm, full);
-                let width = (0.13 * self.cell_edge_px() * field.pt_per_px).clamp(0.25, 1.1);
                 canvas.arrow([x - 0.5 * dx, y - 0.5 * dy], [x + 0.5 * dx, y + 0.5 * dy], Color::new(r, g, b), width, Some(BLACK));
             }
         });
@@ -217,18 +218,15 @@ impl Sheet<'_> {
         self.canvas.clipped(field.frame, |canvas| {
             for cell in cells.filter(|cell| cell.corners_px.iter().flatten().all(|v| v.is_finite())) {
                 let corners: Vec<[f64; 2]> = cell.corners_px.iter().map(|corner| field.at(corner[0], corner[1])).collect();
-                match color(cell).filter(|_| cell.is_measured()) {
+                if let Some([r, g, b]) = color(cell).filter(|_| cell.is_measured()) {
                     // A rim of the same colour closes the hair line between neighbours.
-                    Some([r, g, b]) => {
-                        let color = Color::new(r, g, b);
-                        canvas.polygon(corners, Some(color), Some(Stroke::new(color, 0.2)));
-                    }
-                    None => {
-                        let stroke = Stroke::new(WHITE, 0.4);
-                        canvas.polygon(corners.clone(), Some(Color::new(110, 110, 110)), None);
-                        canvas.line(corners[0], corners[2], stroke);
-                        canvas.line(corners[1], corners[3], stroke);
-                    }
+                    let color = Color::new(r, g, b);
+                    canvas.polygon(corners, Some(color), Some(Stroke::new(color, 0.2)));
+                } else {
+                    let stroke = Stroke::new(WHITE, 0.4);
+                    canvas.polygon(corners.clone(), Some(Color::new(110, 110, 110)), None);
+                    canvas.line(corners[0], corners[2], stroke);
+                    canvas.line(corners[1], corners[3], stroke);
                 }
             }
         });

@@ -128,8 +128,7 @@ fn letters(text: &str, face: &Type) -> Option<Path> {
         let mut last = None;
         for curve in outline.curves {
             let (start, end) = match curve {
-                OutlineCurve::Line(a, b) => (a, b),
-                OutlineCurve::Quad(a, _, b) | OutlineCurve::Cubic(a, _, _, b) => (a, b),
+                OutlineCurve::Line(a, b) | OutlineCurve::Quad(a, _, b) | OutlineCurve::Cubic(a, _, _, b) => (a, b),
             };
             if last != Some(start) {
                 if last.is_some() {
