@@ -1,1 +1,38 @@
-//! report
+//! Figures fit for a paper (SVG and PNG) and a self-contained HTML page, from plain data; lengths in pm and image pixels, tilts in mrad.
+//!
+//! Every figure is a struct of plain data with a `draw` that returns a [`Figure`]; [`Figure::save`] writes its two files.
+
+mod axes;
+mod canvas;
+mod distribution;
+mod error;
+mod figure;
+mod fonts;
+mod html;
+mod image_panel;
+mod lines;
+mod map;
+mod marks;
+mod overlay;
+mod picture;
+mod raster;
+mod series;
+mod style;
+mod svg;
+mod ticks;
+mod wheel;
+
+pub use distribution::{Histograms, Parity};
+pub use error::ReportError;
+pub use figure::{Figure, SavedFigure};
+pub use html::{FigureContent, FigureRef, Page, Table};
+pub use image_panel::{Arrow, ColumnMark, ImagePanel, ImageRow, Marker};
+pub use lines::{Legend, LineChart, Panel, Row};
+pub use map::{MapCell, MapData, MapStyle};
+pub use picture::{ColourMap, Pixels};
+pub use series::{Series, Spread};
+pub use style::Width;
+pub use ticks::Scale;
+
+#[cfg(test)]
+mod samples;
