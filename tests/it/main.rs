@@ -1,6 +1,7 @@
 //! End-to-end tests and tests against references, in one binary.
 
 mod cli;
+mod column_estimators;
 mod crystal;
 mod multislice;
 mod scene;
