@@ -21,7 +21,7 @@ pub struct Pseudocubic {
     /// The crystal's lattice vectors as rows in this basis: exactly whole numbers.
     pub lattice_in_basis: [[i64; 3]; 3],
     /// Mean displacement of the B sites from the centres of their eight A sites, Cartesian, Å; zero in a centrosymmetric crystal.
-    /// Negatively proportional to the electric polarization in `BiFeO3` and `PbTiO3`, where the anions move further than both cations.
+    /// In `BiFeO3` and `PbTiO3` it points against the electric polarization, because the A cations lead the B cations there.
     pub polar_displacement_angstrom: [f64; 3],
 }
 

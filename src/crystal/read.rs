@@ -84,7 +84,7 @@ pub(crate) fn number(text: &str) -> Option<f64> {
     digits.parse::<f64>().ok().filter(|x| x.is_finite())
 }
 
-/// The element of an atom label or type: "Bi", "Bi3+", "Fe1", "O2-", "FE", "O_apical"; "D" is hydrogen.
+/// The element of an atom label or type: "Bi", "Bi3+", "Fe1", "O2-", "FE", `O_apical`; "D" is hydrogen.
 pub(crate) fn element(label: &str) -> Option<Element> {
     let letters: String = label.chars().take_while(char::is_ascii_alphabetic).collect();
     let capitalised = |length: usize| {

@@ -51,7 +51,7 @@ type Row = (&'static str, [f64; 3], f64);
 /// `BiFeO3` at 298 K, space group R3c in hexagonal axes: neutron powder diffraction of A. Palewicz, R. Przeniosło, I. Sosnowska and
 /// A. W. Hewat, Acta Cryst. B 63 (2007) 537. The isotropic U of the paper are used; its Bi is strongly anisotropic
 /// (U11 = U22 = 0.0081 Å² across the polar axis, almost none along it), so displacements of Bi columns seen along ⟨100⟩pc are
-/// rounder here than in the crystal. The B-minus-A shift points along −c, against the electric polarization, as the anions lead.
+/// rounder here than in the crystal. The B-minus-A shift points along −c, against the electric polarization, because Bi leads Fe.
 fn bifeo3_r3c() -> Crystal {
     let lattice = from_parameters([5.57882, 5.57882, 13.86932], [90.0, 90.0, 120.0]);
     let rows = [("Bi", [0.0, 0.0, 0.0], 0.0054), ("Fe", [0.0, 0.0, 0.22021], 0.0047), ("O", [0.4469, 0.0181, 0.95183], 0.0081)];
@@ -77,7 +77,7 @@ fn srtio3() -> Crystal {
 }
 
 /// `PbTiO3` at 298 K, P4mm with Pb at the origin: A. M. Glazer and S. A. Mabud, Acta Cryst. B 34 (1978) 1065. The displacements are
-/// this crate's defaults by element, not the paper's.
+/// this crate's defaults by element, not the paper's. As in `BiFeO3`, the B-minus-A shift points against the polarization.
 fn pbtio3() -> Crystal {
     let lattice = from_parameters([3.904, 3.904, 4.152], [90.0; 3]);
     let positions = [

@@ -149,20 +149,29 @@ fn candidates(basis: &[Vector; 2], axes: &Matrix, period: f64) -> Vec<Projected>
 /// The pair spanning the least area whose plane is not too steep, and its slope. Of those the shortest; of cells alike, as those of a
 /// hexagonal net, the obtuse one whose first vector is nearest to +x.
 fn smallest_pair(candidates: &[Projected]) -> Option<(Projected, Projected, [f64; 2])> {
-    let pairs = || candidates.iter().enumerate().flat_map(|(i, a)| candidates[i + 1..].iter().map(move |b| (a, b)));
-    let area = |(a, b): (&Projected, &Projected)| (a.numbers[0] * b.numbers[1] - a.numbers[1] * b.numbers[0]).abs();
-    let squares = |(a, b): (&Projected, &Projected)| a.length_squared() + b.length_squared();
+    let area = |a: &Projected, b: &Projected| (a.numbers[0] * b.numbers[1] - a.numbers[1] * b.numbers[0]).abs();
+    let squares = |a: &Projected, b: &Projected| a.length_squared() + b.length_squared();
     let mut least: Option<(i64, f64)> = None;
-    for pair in pairs() {
-        let size = (area(pair), squares(pair));
-        if size.0 > 0 && least.is_none_or(|best| size.0 < best.0 || size.0 == best.0 && size.1 < best.1) && slope(pair.0, pair.1).is_some()
-        {
-            least = Some(size);
+    for (i, a) in candidates.iter().enumerate() {
+        for b in &candidates[i + 1..] {
+            let size = (area(a, b), squares(a, b));
+            // Candidates come shortest first and no cell is smaller than one primitive cell.
+            if least.is_some_and(|best| best.0 == 1 && size.1 > best.1) {
+                break;
+            }
+            let is_smaller = least.is_none_or(|best| size.0 < best.0 || size.0 == best.0 && size.1 < best.1);
+            if size.0 > 0 && is_smaller && slope(a, b).is_some() {
+                least = Some(size);
+            }
         }
     }
     let (least_area, least_squares) = least?;
-    let alike = pairs().filter(|&pair| area(pair) == least_area && squares(pair) < least_squares * (1.0 + 1e-6));
-    let oriented = alike.filter(|(a, b)| slope(a, b).is_some()).map(|(a, b)| right_handed_along_x(*a, *b));
+    let pairs = candidates.iter().enumerate().flat_map(|(i, a)| {
+        let short_enough = candidates[i + 1..].iter().take_while(move |b| squares(a, b) < least_squares * (1.0 + 1e-6));
+        short_enough.map(move |b| (a, b))
+    });
+    let alike = pairs.filter(|(a, b)| area(a, b) == least_area && slope(a, b).is_some());
+    let oriented = alike.map(|(a, b)| right_handed_along_x(*a, *b));
     let (first, second) = oriented.reduce(|best, pair| if is_preferred(&pair, &best) { pair } else { best })?;
     slope(&first, &second).map(|slope| (first, second, slope))
 }

@@ -90,7 +90,8 @@ impl Slab {
         // In an oblique cell the shortest repeat may be a neighbour of the rounded one.
         let repeats = (-1..=1).flat_map(|i| (-1..=1).map(move |j| [f64::from(i), f64::from(j)]));
         let vectors = repeats.map(|[i, j]| self.position([offset[0] + i, offset[1] + j]));
-        vectors.fold([f64::INFINITY; 2], |best, v| if v[0].hypot(v[1]) < best[0].hypot(best[1]) { v } else { best })
+        let square = |v: [f64; 2]| v[0] * v[0] + v[1] * v[1];
+        vectors.fold([f64::INFINITY; 2], |best, v| if square(v) < square(best) { v } else { best })
     }
 
     /// The distinct heights of atoms in one period, Å, ascending: the planes that slices should follow. Atoms nearer in height

@@ -6,6 +6,8 @@ use crate::crystal::Site;
 
 /// The third-nearest A column belongs to the cage of a B column when it is at most this much further than the nearest two.
 const CAGE_RATIO: f64 = 1.4;
+/// No column further than this from a B column belongs to its cage, Å.
+const CAGE_REACH_ANGSTROM: f64 = 12.0;
 
 /// The true B-minus-A shift of one B column.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +63,10 @@ impl Slab {
             for i in -2..=2 {
                 for j in -2..=2 {
                     let shift = self.position([f64::from(i), f64::from(j)]);
-                    near.push((index, [nearest[0] + shift[0], nearest[1] + shift[1]]));
+                    let vector = [nearest[0] + shift[0], nearest[1] + shift[1]];
+                    if vector[0].hypot(vector[1]) < CAGE_REACH_ANGSTROM {
+                        near.push((index, vector));
+                    }
                 }
             }
         }

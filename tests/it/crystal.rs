@@ -2,6 +2,7 @@
 
 use approx::assert_abs_diff_eq;
 use mistilt::crystal::{Atom, Crystal, Site, structures};
+use mistilt::specimen::{Cut, Slab};
 use proptest::prelude::*;
 
 const CIF: &str = include_str!("../data/bifeo3_r3c.cif");
@@ -199,7 +200,10 @@ proptest! {
             Crystal::from_xyz(&mutated(XYZ, &changes, length), "x.xyz"),
         ] {
             match result {
-                Ok(crystal) => prop_assert!(!crystal.atoms.is_empty() && crystal.volume_angstrom3() >= 1.0),
+                Ok(crystal) => {
+                    prop_assert!(!crystal.atoms.is_empty() && crystal.volume_angstrom3() >= 1.0);
+                    let _ = Slab::cut(&crystal, &Cut::pseudocubic([0, 0, 1], [1, 0, 0])).and_then(|slab| slab.true_shift_pm());
+                }
                 Err(error) => prop_assert!(error.to_string().len() > 20),
             }
         }

@@ -3,6 +3,7 @@
 use approx::assert_abs_diff_eq;
 use mistilt::crystal::{Crystal, Site, structures};
 use mistilt::specimen::{Basis, Cut, Slab, SlabAtom};
+use proptest::prelude::*;
 
 fn shipped(name: &str) -> Crystal {
     structures::get(name).expect("the structure ships")
@@ -290,4 +291,32 @@ fn planes_of_atoms_stand_at_the_heights_of_the_structure() {
     let planes = diagonal.plane_heights_angstrom(1e-3);
     assert_eq!(planes.len(), 10);
     assert_abs_diff_eq!(planes[1], 2.0 * (0.25 - 0.22021) * diagonal.period_angstrom, epsilon = 1e-6);
+}
+
+/// A tetragonal lattice does not repeat across [101]; the slab takes a long cell instead of one that climbs too steeply.
+#[test]
+fn a_direction_that_barely_repeats_gets_a_long_cell() {
+    let slab = cut(&shipped("pbtio3"), [1, 0, 1], [0, 1, 0]);
+    let longest = slab.in_plane_angstrom.iter().map(|v| v[0].hypot(v[1])).fold(0.0, f64::max);
+    assert!(longest > 20.0 && longest < 100.0, "{longest}");
+    assert_eq!(slab.atoms.len() % 5, 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any zone axis gives a slab of the crystal's density with whole columns, or a sentence.
+    #[test]
+    fn any_zone_axis_is_cut_or_refused(zone in prop::array::uniform3(-20..=20_i32), x in prop::array::uniform3(-2..=2_i32), which in 0..4_usize) {
+        let crystal = shipped(structures::names()[which]);
+        match Slab::cut(&crystal, &Cut::pseudocubic(zone, x)) {
+            Ok(slab) => {
+                let volume_of_atom = crystal.volume_angstrom3() / crystal.atoms.len() as f64;
+                let found = slab.area_angstrom2() * slab.period_angstrom / slab.atoms.len() as f64;
+                prop_assert!((found - volume_of_atom).abs() < 1e-6, "{found} {volume_of_atom}");
+                let _ = slab.true_shift_pm();
+            }
+            Err(error) => prop_assert!(error.to_string().len() > 20),
+        }
+    }
 }
