@@ -21,7 +21,7 @@ pub use study::{RunArgs, StudyArgs};
 /// reports how far the measured atomic columns stand from the true ones. Start with
 /// a study that ships:
 ///
-///   mistilt study plan studies/tilt.toml
+///     mistilt study plan studies/tilt.toml
 ///
 /// Data goes to stdout and talk to stderr. Exit codes: 0 done, 1 failed, 2 bad input,
 /// 3 incomplete, 130 interrupted. The variable `NO_COLOR` switches colours off.
@@ -58,23 +58,23 @@ enum Command {
     ///
     /// Example:
     ///
-    ///   mistilt schema > study.schema.json
+    ///     mistilt schema > study.schema.json
     #[command(verbatim_doc_comment)]
     Schema,
     /// Print the completions of a shell
     ///
     /// Examples:
     ///
-    ///   mistilt completions bash > ~/.local/share/bash-completion/completions/mistilt
-    ///   mistilt completions fish > ~/.config/fish/completions/mistilt.fish
+    ///     mistilt completions bash > ~/.local/share/bash-completion/completions/mistilt
+    ///     mistilt completions fish > ~/.config/fish/completions/mistilt.fish
     #[command(verbatim_doc_comment)]
     Completions(completions::Args),
     /// Print a manual page
     ///
     /// Examples:
     ///
-    ///   mistilt man > mistilt.1
-    ///   mistilt man study plan > mistilt-study-plan.1
+    ///     mistilt man > mistilt.1
+    ///     mistilt man study plan > mistilt-study-plan.1
     #[command(verbatim_doc_comment)]
     Man(man::Args),
 }
@@ -112,7 +112,11 @@ pub fn command() -> clap::Command {
 pub fn help_text() -> String {
     fn walk(command: &mut clap::Command, out: &mut String) {
         let name = command.get_bin_name().unwrap_or("mistilt").to_owned();
-        *out += &format!("{0}\n{name} --help\n{0}\n\n{1}\n", "=".repeat(80), command.render_long_help());
+        let rule = "=".repeat(80);
+        let help = command.render_long_help().to_string();
+        // Clap pads some lines; a text file has no blanks at the ends of its lines.
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        out.extend([&rule, "\n", &name, " --help\n", &rule, "\n\n", &lines.join("\n"), "\n\n"]);
         for child in command.get_subcommands_mut().filter(|c| c.get_name() != "help") {
             walk(child, out);
         }
@@ -121,8 +125,7 @@ pub fn help_text() -> String {
     root.build();
     let mut out = String::new();
     walk(&mut root, &mut out);
-    // Clap pads some lines; a text file has no blanks at the ends of its lines.
-    out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    out
 }
 
 #[cfg(test)]

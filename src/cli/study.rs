@@ -18,10 +18,10 @@ pub(super) enum Command {
     ///
     /// Examples:
     ///
-    ///   mistilt study plan studies/tilt.toml
-    ///   mistilt study plan studies/tilt.toml --set microscope.voltage_kv=200
-    ///   mistilt study plan studies/tilt.toml --set 'crystal.thickness_nm=[10, 20]'
-    ///   mistilt study plan studies/tilt.toml --json
+    ///     mistilt study plan studies/tilt.toml
+    ///     mistilt study plan studies/tilt.toml --set microscope.voltage_kv=200
+    ///     mistilt study plan studies/tilt.toml --set 'crystal.thickness_nm=[10, 20]'
+    ///     mistilt study plan studies/tilt.toml --json
     #[command(verbatim_doc_comment)]
     Plan(StudyArgs),
 }

@@ -310,7 +310,9 @@ fn zip_groups(sweep: &Node, axes: &mut [Axis], problems: &mut Vec<Problem>) {
         }
         if let Some(&first) = members.iter().min() {
             let to = axes[first].group;
-            members.iter().for_each(|&i| axes[i].group = to);
+            for i in members {
+                axes[i].group = to;
+            }
         }
     }
     let mut order: Vec<usize> = axes.iter().map(|axis| axis.group).collect();
@@ -418,6 +420,6 @@ mod tests {
         let lines: Vec<String> = (0..3).map(|i| format!("'crystal.{}' = {{ linspace = [1, 2, 1000] }}", key(i))).collect();
         let (axes, problems) = sweep(&format!("[axes]\n{}\n", lines.join("\n")));
         assert!(problems.is_empty(), "{problems:?}");
-        assert_eq!(product(&axes).unwrap_err(), 1e9);
+        assert!((product(&axes).unwrap_err() - 1e9).abs() < 0.5);
     }
 }
