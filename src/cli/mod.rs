@@ -21,7 +21,7 @@ pub use study::{RunArgs, StudyArgs};
 /// reports how far the measured atomic columns stand from the true ones. Start with
 /// a study that ships:
 ///
-///     mistilt study plan studies/tilt.toml
+///   mistilt study plan studies/tilt.toml
 ///
 /// Data goes to stdout and talk to stderr. Exit codes: 0 done, 1 failed, 2 bad input,
 /// 3 incomplete, 130 interrupted. The variable `NO_COLOR` switches colours off.
@@ -58,23 +58,23 @@ enum Command {
     ///
     /// Example:
     ///
-    ///     mistilt schema > study.schema.json
+    ///   mistilt schema > study.schema.json
     #[command(verbatim_doc_comment)]
     Schema,
     /// Print the completions of a shell
     ///
     /// Examples:
     ///
-    ///     mistilt completions bash > ~/.local/share/bash-completion/completions/mistilt
-    ///     mistilt completions fish > ~/.config/fish/completions/mistilt.fish
+    ///   mistilt completions bash > ~/.local/share/bash-completion/completions/mistilt
+    ///   mistilt completions fish > ~/.config/fish/completions/mistilt.fish
     #[command(verbatim_doc_comment)]
     Completions(completions::Args),
     /// Print a manual page
     ///
     /// Examples:
     ///
-    ///     mistilt man > mistilt.1
-    ///     mistilt man study plan > mistilt-study-plan.1
+    ///   mistilt man > mistilt.1
+    ///   mistilt man study plan > mistilt-study-plan.1
     #[command(verbatim_doc_comment)]
     Man(man::Args),
 }

@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::doc_markdown, reason = "the examples are help that a terminal shows, not Markdown")]
 pub(super) enum Command {
     /// Check a study file and print its points, without computing anything
     ///
@@ -18,10 +19,10 @@ pub(super) enum Command {
     ///
     /// Examples:
     ///
-    ///     mistilt study plan studies/tilt.toml
-    ///     mistilt study plan studies/tilt.toml --set microscope.voltage_kv=200
-    ///     mistilt study plan studies/tilt.toml --set 'crystal.thickness_nm=[10, 20]'
-    ///     mistilt study plan studies/tilt.toml --json
+    ///   mistilt study plan studies/tilt.toml
+    ///   mistilt study plan studies/tilt.toml --set microscope.voltage_kv=200
+    ///   mistilt study plan studies/tilt.toml --set 'crystal.thickness_nm=[10, 20]'
+    ///   mistilt study plan studies/tilt.toml --json
     #[command(verbatim_doc_comment)]
     Plan(StudyArgs),
 }
