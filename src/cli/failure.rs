@@ -31,7 +31,9 @@ impl Failure {
             }
             Self::Study(StudyError::Invalid { problems }) => {
                 let (colour, count) = (colour(), problems.len());
-                problems.iter().for_each(|problem| show(&render(problem, colour)));
+                for problem in &problems {
+                    show(&render(problem, colour));
+                }
                 if count > 1 {
                     show(&format!("{count} problems.\n"));
                 }

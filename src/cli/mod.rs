@@ -112,7 +112,11 @@ pub fn command() -> clap::Command {
 pub fn help_text() -> String {
     fn walk(command: &mut clap::Command, out: &mut String) {
         let name = command.get_bin_name().unwrap_or("mistilt").to_owned();
-        *out += &format!("{0}\n{name} --help\n{0}\n\n{1}\n", "=".repeat(80), command.render_long_help());
+        let rule = "=".repeat(80);
+        let help = command.render_long_help().to_string();
+        // Clap pads some lines; a text file has no blanks at the ends of its lines.
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        out.extend([&rule, "\n", &name, " --help\n", &rule, "\n\n", &lines.join("\n"), "\n\n"]);
         for child in command.get_subcommands_mut().filter(|c| c.get_name() != "help") {
             walk(child, out);
         }
@@ -121,8 +125,7 @@ pub fn help_text() -> String {
     root.build();
     let mut out = String::new();
     walk(&mut root, &mut out);
-    // Clap pads some lines; a text file has no blanks at the ends of its lines.
-    out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    out
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::doc_markdown, reason = "the examples are help that a terminal shows, not Markdown")]
 pub(super) enum Command {
     /// Check a study file and print its points, without computing anything
     ///

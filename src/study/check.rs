@@ -157,8 +157,7 @@ pub(super) fn range_problem(place: &Place, number: f64, schema: &Json, key: &str
 
 /// The name most like `name`, if one is near enough to be meant.
 pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |c: &str| strsim::jaro_winkler(name, c).max(strsim::normalized_damerau_levenshtein(name, c));
-    let scored = candidates.map(|c| (likeness(c), c)).filter(|(score, _)| *score > 0.8);
+    let scored = candidates.map(|c| (strsim::normalized_damerau_levenshtein(name, c), c)).filter(|(score, _)| *score > 0.7);
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, c)| c)
 }
 

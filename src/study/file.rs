@@ -126,7 +126,7 @@ fn default_source() -> f64 {
     0.8
 }
 
-/// Residual aberrations in Krivanek's notation: χ(α, φ) = 2π/λ Σ C_nm α^(n+1) cos(m(φ - φ_nm)) / (n + 1), φ from x towards y.
+/// Residual aberrations in Krivanek's notation: `χ(α, φ) = 2π/λ Σ C_nm α^(n+1) cos(m(φ - φ_nm)) / (n + 1)`, φ from x towards y.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AberrationSettings {
@@ -347,7 +347,7 @@ impl Estimator {
 pub struct ReportSettings {
     /// Draw figures. Default true.
     pub figures: bool,
-    /// Key of the axis along x of the main figure, such as "crystal.specimen_tilt_x_mrad". Default: the first tilt axis, else the first axis.
+    /// Key of the axis along x of the main figure, such as `crystal.specimen_tilt_x_mrad`. Default: the first tilt axis, else the first axis.
     pub x: Option<String>,
     /// Values of `x` at which an image is shown; each must be a value of that axis. Default: its first, middle and last.
     pub images_at: Vec<f64>,
@@ -363,7 +363,7 @@ impl Default for ReportSettings {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SweepTable {
-    /// Groups of axes that walk together instead of multiplying, such as [["crystal.specimen_tilt_x_mrad", "crystal.specimen_tilt_y_mrad"]].
+    /// Groups of axes that walk together instead of multiplying, such as `[["crystal.specimen_tilt_x_mrad", "crystal.specimen_tilt_y_mrad"]]`.
     pub zip: Vec<Vec<String>>,
     /// Axes by the dotted name of the key they vary; each replaces the value that its table holds.
     pub axes: BTreeMap<String, AxisTable>,

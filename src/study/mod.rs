@@ -7,6 +7,7 @@ pub mod file;
 mod overrides;
 mod schema;
 pub mod spec;
+mod sweep;
 mod tree;
 mod validate;
 

@@ -7,6 +7,7 @@ use super::file::{ReportSettings, SimulationTable, StudyFile};
 use super::overrides;
 use super::schema;
 use super::spec::{CrystalSettings, CrystalSource, PhononSettings, Point, PointConfig, SimulationSettings, Slicing, Study};
+use super::sweep;
 use super::tree::{self, Node, Value};
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 pub(super) fn study(source: &Arc<Source>, folder: &Path, set: &[String]) -> Result<Study, Vec<Problem>> {
     let mut root = tree::parse(source)?;
     let mut problems: Vec<Problem> = set.iter().filter_map(|text| overrides::apply(&mut root, text).err()).collect();
-    let axes = root.get("sweep").map(|sweep| axes::read(sweep, &mut problems)).unwrap_or_default();
+    let axes = root.get("sweep").map(|table| sweep::read(table, &mut problems)).unwrap_or_default();
     check::table(&root, schema::root(), "", &swept_keys(&root), &mut problems);
     if !problems.is_empty() {
         return Err(sorted(problems, source));
@@ -85,7 +86,7 @@ fn missing_files(root: &Node, axes: &[Axis], folder: &Path) -> Vec<Problem> {
 
 /// The study as typed, and all its points; stops at the first point that has a problem.
 fn points(root: &Node, axes: &[Axis], folder: &Path) -> Result<(StudyFile, Vec<Point>), Vec<Problem>> {
-    let indices = axes::product(axes).map_err(|total| {
+    let indices = sweep::product(axes).map_err(|total| {
         let sizes = axes.iter().map(|a| format!("{} of `{}`", a.values.len(), a.column)).collect::<Vec<_>>().join(", ");
         let message = format!("The sweep has {total:.0} points ({sizes}), more than {}.", axes::MAX_POINTS);
         let place = axes.iter().max_by_key(|axis| axis.values.len()).map(|axis| axis.place.clone());
