@@ -209,8 +209,12 @@ impl ImageRow {
                 canvas.arrow(from, tip, VERMILLION, 1.1, Some(BLACK));
             }
             let radius = mark_radius(panel, &field);
-            for marker in panel.markers.iter().filter(|marker| marker.x_px.is_finite() && marker.y_px.is_finite()) {
-                marker.kind.draw(canvas, field.at(marker.x_px, marker.y_px), radius);
+            // The open marks of the truth lie below the filled ones of the fit.
+            for kind in ColumnMark::ALL.into_iter().rev() {
+                let of_kind = panel.markers.iter().filter(|marker| marker.kind == kind);
+                for marker in of_kind.filter(|marker| marker.x_px.is_finite() && marker.y_px.is_finite()) {
+                    kind.draw(canvas, field.at(marker.x_px, marker.y_px), radius);
+                }
             }
         });
         field.scale_bar(canvas);
