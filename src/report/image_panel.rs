@@ -185,7 +185,7 @@ impl ImageRow {
         limits.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), (a, b)| (lo.min(a), hi.max(b)))
     }
 
-    /// One magnification for all panels: typical arrows are a good third of their distance long.
+    /// One magnification for all panels: typical arrows are up to half as long as they are apart.
     fn arrow_scale(&self, frames: &[Rect]) -> Option<ArrowScale> {
         let (panel, frame) = self.panels.iter().zip(frames).next()?;
         let mut lengths: Vec<f64> = self.panels.iter().flat_map(|panel| &panel.arrows).map(|a| a.dx_pm.hypot(a.dy_pm)).collect();
@@ -195,22 +195,26 @@ impl ImageRow {
         let per_pm = Field::new(*frame, &panel.pixels).pt_per_px / panel.pixels.pixel_size_pm;
         let most = self.panels.iter().map(|panel| panel.arrows.len()).max().unwrap_or(1);
         let apart = (frame.width * frame.height / most as f64).sqrt();
-        Some(ArrowScale::new(typical, (0.4 * apart).min(0.12 * frame.width), per_pm))
+        Some(ArrowScale::new(typical, (0.55 * apart).min(0.15 * frame.width), per_pm))
     }
 
     fn panel(&self, canvas: &mut Canvas, panel: &ImagePanel, frame: Rect, limits: (f64, f64), arrows: Option<&ArrowScale>) {
         let field = Field::new(frame, &panel.pixels);
         field.image(canvas, &panel.pixels, self.colour_map, limits);
         canvas.clipped(frame, |canvas| {
-            let radius = mark_radius(panel, &field);
-            for marker in panel.markers.iter().filter(|marker| marker.x_px.is_finite() && marker.y_px.is_finite()) {
-                marker.kind.draw(canvas, field.at(marker.x_px, marker.y_px), radius);
-            }
             for arrow in panel.arrows.iter().filter(|a| [a.x_px, a.y_px, a.dx_pm, a.dy_pm].iter().all(|v| v.is_finite())) {
                 let Some(scale) = arrows else { continue };
                 let from = field.at(arrow.x_px, arrow.y_px);
                 let tip = scale.tip(from, arrow.dx_pm, arrow.dy_pm);
                 canvas.arrow(from, tip, VERMILLION, 1.1, Some(BLACK));
+            }
+            let radius = mark_radius(panel, &field);
+            // The open marks of the truth lie below the filled ones of the fit.
+            for kind in ColumnMark::ALL.into_iter().rev() {
+                let of_kind = panel.markers.iter().filter(|marker| marker.kind == kind);
+                for marker in of_kind.filter(|marker| marker.x_px.is_finite() && marker.y_px.is_finite()) {
+                    kind.draw(canvas, field.at(marker.x_px, marker.y_px), radius);
+                }
             }
         });
         field.scale_bar(canvas);

@@ -113,6 +113,13 @@ fn tilt_chart_of_four_estimators() {
 }
 
 #[test]
+fn legend_at_the_right() {
+    let mut chart = LineChart { legend: Legend::Right, share_y: false, ..tilt_chart() };
+    chart.rows.iter_mut().for_each(|row| row.panels.truncate(2));
+    check(&chart.draw().unwrap(), "tilt_right", &["centre of mass"]);
+}
+
+#[test]
 fn single_column_band_with_logarithmic_axis() {
     let x: Vec<f64> = (0..13).map(|i| 10f64.powf(2.0 + 0.33 * f64::from(i))).collect();
     let series = |label: &str, scale: f64, dashed: bool| Series {
