@@ -4,7 +4,9 @@
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use mistilt::columns::{Estimator, PixelWindow, Pixels, measure_cell_pixels, measure_pixels};
+use mistilt::columns::{Estimator, PixelWindow, Pixels, Window, measure, measure_cell_pixels, measure_pixels};
+use mistilt::image::FourierImage;
+use num_complex::Complex64;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Poisson};
@@ -88,6 +90,16 @@ fn scene() -> Scene {
     Scene { values, a, b }
 }
 
+/// A column of σ = 0.5 Å in a 3.96 Å cell with the 21 × 21 coefficients that 25 mrad at 300 kV leave.
+fn fourier_image() -> FourierImage {
+    let mut image = FourierImage::zeros([[3.96, 0.0], [0.0, 3.96]], 10, 10);
+    for (h, k) in (-10..=10).flat_map(|h| (-10..=10).map(move |k| (h, k))) {
+        let q2 = f64::from(h * h + k * k) / 3.96f64.powi(2);
+        assert!(image.add(h, k, Complex64::new((-2.0 * (std::f64::consts::PI * 0.5).powi(2) * q2).exp(), 0.0)));
+    }
+    image
+}
+
 fn columns(c: &mut Criterion<CpuTime>) {
     let scene = scene();
     let pixels = Pixels::new(&scene.values, SIDE, SIDE).expect("a square image");
@@ -107,6 +119,8 @@ fn columns(c: &mut Criterion<CpuTime>) {
         ("maximum 15 px", Estimator::Maximum),
     ];
     for (name, estimator) in cases {
+        let refused = starts.iter().filter(|&&start| measure_pixels(&pixels, start, &WINDOW, estimator).is_err()).count();
+        assert_eq!(refused, 0, "{name}: a refused fit is no fit");
         group.bench_function(name, |bencher| {
             bencher.iter(|| starts.iter().filter(|&&start| measure_pixels(&pixels, black_box(start), &WINDOW, estimator).is_ok()).count());
         });
@@ -120,9 +134,17 @@ fn columns(c: &mut Criterion<CpuTime>) {
     let cell = |b: &[f64; 2]| std::array::from_fn(|i| if i == 0 { *b } else { [0, 1].map(|k| b[k] + PITCH * corners[i - 1][k]) });
     let cells: Vec<[[f64; 2]; 5]> = scene.b.iter().map(cell).collect();
     group.throughput(Throughput::Elements(cells.len() as u64));
+    assert!(cells.iter().all(|starts| measure_cell_pixels(&pixels, starts, &WINDOW).is_ok()), "a refused cell is no fit");
     group.bench_function("cell fit 15 px", |bencher| {
         bencher.iter(|| cells.iter().filter(|starts| measure_cell_pixels(&pixels, black_box(starts), &WINDOW).is_ok()).count());
     });
+    let image = fourier_image();
+    let window = Window { radius_angstrom: 1.2, sample_angstrom: 0.15 };
+    group.throughput(Throughput::Elements(1));
+    for (name, estimator) in [("fourier gaussian", Estimator::Gaussian), ("fourier maximum", Estimator::Maximum)] {
+        assert!(measure(&image, [0.1, 0.1], &window, estimator).is_ok(), "{name}");
+        group.bench_function(name, |bencher| bencher.iter(|| measure(&image, black_box([0.1, 0.1]), &window, estimator)));
+    }
     group.finish();
 }
 

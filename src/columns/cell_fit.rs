@@ -114,7 +114,7 @@ fn follow(
         let moved = found.iter().zip(&centres).map(|(p, c)| distance_samples(&patch.frame, *p, *c)).fold(0.0, f64::max);
         if moved <= settled || round == ROUNDS {
             check(&fit.parameters, radius)?;
-            return result(&patch, &fit, &found, radius, noise, &cut_one);
+            return result(&patch, &fit, &found, noise, &cut_one);
         }
         let next = cut(&found)?;
         parameters = fit.parameters;
@@ -233,7 +233,6 @@ fn result(
     patch: &Patch,
     fit: &Solution<PARAMETERS>,
     found: &[[f64; 2]; 5],
-    radius: f64,
     noise: Noise,
     cut_one: &impl Fn([f64; 2]) -> Result<Patch, FitFailure>,
 ) -> Result<CellColumns, FitFailure> {
@@ -275,7 +274,6 @@ fn result(
     };
     let mean = [(0, 1.0), (1, -0.25), (2, -0.25), (3, -0.25), (4, -0.25)];
     let difference = [unit(&mean, 0), unit(&mean, 1)];
-    debug_assert!(radius > 0.0, "a checked radius");
     Ok(CellColumns {
         b: column(0)?,
         a: [column(1)?, column(2)?, column(3)?, column(4)?],

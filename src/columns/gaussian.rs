@@ -223,7 +223,9 @@ fn exponentials(patch: &Patch, g: &Gaussian, out: &mut Vec<f64>) {
             x * (square * x + linear) + constant
         }));
     }
-    out.iter_mut().for_each(|e| *e = exp(*e));
+    for exponent in out {
+        *exponent = exp(*exponent);
+    }
 }
 
 /// Σ over one row of w g² xⁱ (i ≤ 4), w g xⁱ (i ≤ 2), w g r xⁱ (i ≤ 2), w r, w r².

@@ -2,6 +2,7 @@
 
 use super::estimate::{ColumnFit, FitFailure, PixelSource, Source, Window, distance_samples, skewness, widths};
 use super::patch::Patch;
+use super::uncertainty::noise_variance;
 use crate::image::FourierImage;
 use crate::numerics::least_squares::{Cholesky, NormalEquations};
 
@@ -95,6 +96,7 @@ struct Surface {
     value: f64,
     gradient: [f64; 2],
     hessian: [f64; 3],
+    /// Under independent noise of variance 1.
     gradient_covariance: [f64; 3],
 }
 
@@ -116,7 +118,10 @@ pub(super) fn on_pixels(source: &PixelSource<'_>, start: [f64; 2]) -> Result<Col
             return Err(FitFailure::LeftWindow { distance_samples: distance });
         }
         if length <= 1e-8 {
-            return cap(&source.cut(position)?, position, surface.value, surface.hessian, surface.covariance(), iteration);
+            let window = source.cut(position)?;
+            // Not from the surface's residuals: a peak is no cubic, and at low noise its misfit is most of them.
+            let covariance = noise_variance(&window).and_then(|variance| surface.covariance(&support, position, variance));
+            return cap(&window, position, surface.value, surface.hessian, covariance, iteration);
         }
         // Samples that enter and leave make the surface jump a little: shorter steps end any cycle.
         if iteration > ITERATIONS / 4 {
@@ -129,14 +134,13 @@ pub(super) fn on_pixels(source: &PixelSource<'_>, start: [f64; 2]) -> Result<Col
 impl Surface {
     fn new(patch: &Patch) -> Result<Self, FitFailure> {
         let mut equations = NormalEquations::<10>::default();
-        let (mut squared, mut weight_sum) = ([[0.0; 10]; 10], 0.0);
+        let mut squared = [[0.0; 10]; 10];
         let reach = patch.radius * patch.radius;
         for (x, y, value) in patch.iter() {
             let (x, y) = (x - patch.centre[0], y - patch.centre[1]);
             let weight = (1.0 - (x * x + y * y) / reach).powi(2);
             let m = [1.0, x, y, x * x, x * y, y * y, x * x * x, x * x * y, x * y * y, y * y * y];
             equations.add(value, &m, weight);
-            weight_sum += weight;
             for (row, &mi) in squared.iter_mut().zip(&m) {
                 row.iter_mut().zip(&m).for_each(|(sum, &mj)| *sum += weight * weight * mi * mj);
             }
@@ -144,12 +148,9 @@ impl Surface {
         let inverse = Cholesky::new(&equations.curvature)?.inverse();
         let dot = |u: &[f64; 10], v: &[f64; 10]| u.iter().zip(v).map(|(u, v)| u * v).sum::<f64>();
         let fitted = inverse.map(|row| dot(&row, &equations.gradient));
-        // Noise of variance s² leaves Σ w r² = s² (Σ w − tr A⁻¹B) with A = Σ w m mᵀ and B = Σ w² m mᵀ, and gives the surface A⁻¹BA⁻¹ s².
+        // Noise of variance 1 gives the coefficients the covariance A⁻¹BA⁻¹ with A = Σ w m mᵀ and B = Σ w² m mᵀ.
         let spread = inverse.map(|row| squared.map(|column| dot(&row, &column)));
-        let trace: f64 = (0..10).map(|i| spread[i][i]).sum();
-        let cost = (equations.cost - dot(&fitted, &equations.gradient)).max(0.0);
-        let variance = cost / (weight_sum - trace);
-        let covariance = |i: usize, j: usize| variance * dot(&spread[i], &inverse[j]);
+        let covariance = |i: usize, j: usize| dot(&spread[i], &inverse[j]);
         if !fitted.iter().all(|f| f.is_finite()) {
             return Err(FitFailure::NotFinite);
         }
@@ -161,12 +162,17 @@ impl Surface {
         })
     }
 
-    /// H⁻¹ cov(gradient) H⁻¹.
-    fn covariance(&self) -> Option<[f64; 3]> {
-        let [xx, xy, yy] = self.hessian;
-        let determinant = xx * yy - xy * xy;
-        let inverse = [[yy / determinant, -xy / determinant], [-xy / determinant, xx / determinant]];
-        let [gxx, gxy, gyy] = self.gradient_covariance;
+    /// S⁻¹ cov(gradient) S⁻ᵀ under independent noise, S the slope of the surface's gradient as the surface moves. That is not the surface's own
+    /// Hessian: a cubic that moves over a peak levels off more slowly than each of its positions says. `None` where the slope cannot be told.
+    fn covariance(&self, support: &PixelSource<'_>, position: [f64; 2], variance: f64) -> Option<[f64; 3]> {
+        let gradient = |x: f64, y: f64| Some(Self::new(&support.cut([position[0] + x, position[1] + y]).ok()?).ok()?.gradient);
+        let h = 0.25;
+        let (right, left, below, above) = (gradient(h, 0.0)?, gradient(-h, 0.0)?, gradient(0.0, h)?, gradient(0.0, -h)?);
+        let [sxx, syx] = [0, 1].map(|k| (right[k] - left[k]) / (2.0 * h));
+        let [sxy, syy] = [0, 1].map(|k| (below[k] - above[k]) / (2.0 * h));
+        let determinant = sxx * syy - sxy * syx;
+        let inverse = [[syy / determinant, -sxy / determinant], [-syx / determinant, sxx / determinant]];
+        let [gxx, gxy, gyy] = self.gradient_covariance.map(|c| variance * c);
         let form = |u: [f64; 2], v: [f64; 2]| u[0] * v[0] * gxx + (u[0] * v[1] + u[1] * v[0]) * gxy + u[1] * v[1] * gyy;
         let covariance = [form(inverse[0], inverse[0]), form(inverse[0], inverse[1]), form(inverse[1], inverse[1])];
         covariance.iter().all(|c| c.is_finite()).then_some(covariance)

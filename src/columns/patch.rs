@@ -75,7 +75,7 @@ impl<'a> Pixels<'a> {
         let frame = Frame::of_pixels(centre);
         let middle = frame.origin;
         let fill = |i: i64, j: i64, values: &mut [f64], weights: &mut [f64]| {
-            self.fill(middle[0] as i64 + i, middle[1] as i64 + j, values, weights)
+            self.fill(middle[0] as i64 + i, middle[1] as i64 + j, values, weights);
         };
         Patch::new(frame, frame.local(centre), radius, wanted, fill)
     }

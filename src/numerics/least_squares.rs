@@ -4,12 +4,12 @@
 
 use thiserror::Error;
 
-/// Sums over the samples that a step needs: JᵀWJ, JᵀWr and Σ w r², with r = datum − model and J = ∂model/∂parameter.
+/// Sums over the samples that a step needs: `JᵀWJ`, `JᵀWr` and Σ w r², with r = datum − model and J = ∂model/∂parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormalEquations<const N: usize> {
-    /// JᵀWJ; only the lower triangle (row ≥ column) is read.
+    /// `JᵀWJ`; only the lower triangle (row ≥ column) is read.
     pub curvature: [[f64; N]; N],
-    /// JᵀWr.
+    /// `JᵀWr`.
     pub gradient: [f64; N],
     /// Σ w r².
     pub cost: f64,
@@ -64,7 +64,7 @@ pub struct Criteria {
     /// below √(n × this) standard errors. That last step is taken without evaluating the model again.
     pub relative_reduction: f64,
     /// Converged when the step is below this fraction of the parameters, both measured by the change they make in the model
-    /// (the norm with diag JᵀWJ): this ends fits of data without noise.
+    /// (the norm with diag `JᵀWJ`): this ends fits of data without noise.
     pub relative_step: f64,
 }
 
@@ -107,7 +107,7 @@ pub enum Refusal {
 pub struct Solution<const N: usize> {
     /// The parameters at the minimum.
     pub parameters: [f64; N],
-    /// (JᵀWJ)⁻¹: the covariance if the weights are true 1/variance. [`Solution::covariance`] scales it by what the residuals say.
+    /// `(JᵀWJ)⁻¹`: the covariance if the weights are true 1/variance. [`Solution::covariance`] scales it by what the residuals say.
     pub unscaled_covariance: [[f64; N]; N],
     /// Σ w r² at the minimum.
     pub cost: f64,
@@ -124,7 +124,7 @@ impl<const N: usize> Solution<N> {
         self.cost / (self.samples - N) as f64
     }
 
-    /// Covariance of the parameters with the noise level taken from the residuals: reduced χ² (JᵀWJ)⁻¹. Right for independent residuals only.
+    /// Covariance of the parameters with the noise level taken from the residuals: reduced χ² times `(JᵀWJ)⁻¹`. Right for independent residuals only.
     #[must_use]
     pub fn covariance(&self) -> [[f64; N]; N] {
         let scale = self.reduced_chi_squared();
@@ -237,12 +237,12 @@ fn solution<const N: usize>(parameters: [f64; N], at: &NormalEquations<N>, itera
     Ok(Solution { parameters, unscaled_covariance, cost: at.cost, samples: at.samples, iterations })
 }
 
-/// Σ Dᵢᵢ vᵢ² with D = diag JᵀWJ: the square of the change in the model that each parameter makes alone.
+/// Σ Dᵢᵢ vᵢ² with D = diag `JᵀWJ`: the square of the change in the model that each parameter makes alone.
 fn norm<const N: usize>(at: &NormalEquations<N>, v: &[f64; N]) -> f64 {
     (0..N).map(|i| at.curvature[i][i] * v[i] * v[i]).sum()
 }
 
-/// The damped step (JᵀWJ + λD) δ = JᵀWr.
+/// The damped step `(JᵀWJ + λD) δ = JᵀWr`.
 struct Step<const N: usize> {
     change: [f64; N],
     /// What the quadratic model promises to take off Σ w r².
