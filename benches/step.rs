@@ -59,7 +59,9 @@ impl Plain {
         let pixels = scene.side * scene.side;
         let mut propagator = vec![Complex32::default(); pixels];
         transpose(&scene.propagator, &mut propagator, scene.side);
-        propagator.iter_mut().for_each(|p| *p /= pixels as f32);
+        for p in &mut propagator {
+            *p /= pixels as f32;
+        }
         let scratch = vec![Complex32::default(); forward.get_inplace_scratch_len().max(inverse.get_inplace_scratch_len())];
         let wave = vec![Complex32::new(1.0, 0.0); pixels];
         Self {
@@ -130,17 +132,21 @@ fn sides(criterion: &mut Criterion) {
 fn scaling(criterion: &mut Criterion) {
     let scene = Scene::new(80);
     let plan = StepPlan::new(80, 80, &scene.kept_columns, Isa::best()).expect("the sides suit every instruction set");
-    let (t, p) = (plan.transmission(&scene.transmission), plan.propagator(&scene.propagator));
+    let p = plan.propagator(&scene.propagator);
     let mut group = criterion.benchmark_group("scaling/80");
     group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
     for (slices, beams) in [(10, 16), (50, 16), (200, 16), (50, 64), (50, 256)] {
-        let crystal = vec![(&t, &p); slices];
+        // A crystal of different slices: every transmission function comes from memory.
+        let crystal: Vec<_> = (0..slices).map(|_| plan.transmission(&scene.transmission)).collect();
+        let crystal: Vec<_> = crystal.iter().map(|t| (t, &p)).collect();
         let all: Vec<_> = (0..beams).map(|beam| (beam % 16, beam / 16)).collect();
         group.throughput(Throughput::Elements((80 * 80 * slices * beams) as u64));
         group.bench_function(format!("{slices} slices, {beams} beams"), |bencher| {
             let start = || all.chunks(plan.lanes()).map(|beams| plan.plane_waves(beams)).collect::<Vec<_>>();
             let run = |mut blocks: Vec<_>| {
-                blocks.iter_mut().for_each(|block| plan.advance(block, &crystal));
+                for block in &mut blocks {
+                    plan.advance(block, &crystal);
+                }
                 black_box(blocks)
             };
             bencher.iter_batched(start, run, BatchSize::LargeInput);

@@ -1,7 +1,8 @@
-//! Discrete Fourier transforms of 1 to 16 points held in registers, forward exp(−2πi jk/q) or inverse exp(+2πi jk/q), no scale.
+//! Discrete Fourier transforms of 1 to 10 points held in registers, forward exp(−2πi jk/q) or inverse exp(+2πi jk/q), no scale.
 //!
 //! Sources: Winograd's short transforms (Nussbaumer, Fast Fourier Transform and Convolution Algorithms, 1982) for 3 and 5 points,
 //! Good's prime-factor maps (J. R. Stat. Soc. B 20 (1958) 361) for 6 and 10, Cooley and Tukey for the rest.
+//! Sixteen points were tried and are slower: they do not fit the registers.
 #![expect(clippy::inline_always, reason = "inlined into the functions compiled for the instruction set, see `vector`")]
 
 use std::f32::consts::FRAC_1_SQRT_2;
@@ -67,12 +68,7 @@ impl<V: Vector> Element<V> {
     pub(super) fn times_conjugate(self, w: Complex32) -> Self {
         Self { re: self.im.times_plus(w.im, self.re.times(w.re)), im: self.re.times_from(w.im, self.im.times(w.re)) }
     }
-    /// self · w forward, self · w* inverse: w is the forward transform's twiddle.
-    #[inline(always)]
-    pub(super) fn twiddled<const INVERSE: bool>(self, w: Complex32) -> Self {
-        if INVERSE { self.times_conjugate(w) } else { self.times(w) }
-    }
-    /// self · exp(∓iπ/4), times √½ of √2: the eighth root of unity.
+    /// self · exp(∓iπ/4), − forward, + inverse.
     #[inline(always)]
     fn eighth_turned<const INVERSE: bool>(self) -> Self {
         let (sum, difference) = (self.re.plus(self.im), self.im.minus(self.re));
@@ -197,55 +193,10 @@ impl Butterfly<10> for Dft {
     }
 }
 
-impl Butterfly<16> for Dft {
-    #[inline(always)]
-    fn transform<V: Vector, const INVERSE: bool>(x: [Element<V>; 16]) -> [Element<V>; 16] {
-        const C: f32 = 0.923_879_5; // cos(π/8)
-        const S: f32 = 0.382_683_43; // sin(π/8)
-        let (w1, w3) = (Complex32::new(C, -S), Complex32::new(S, -C));
-        // Columns of a 4x4 arrangement, a twiddle of exp(−2πi j·k/16), rows.
-        let a = <Self as Butterfly<4>>::transform::<V, INVERSE>([x[0], x[4], x[8], x[12]]);
-        let b = <Self as Butterfly<4>>::transform::<V, INVERSE>([x[1], x[5], x[9], x[13]]);
-        let c = <Self as Butterfly<4>>::transform::<V, INVERSE>([x[2], x[6], x[10], x[14]]);
-        let d = <Self as Butterfly<4>>::transform::<V, INVERSE>([x[3], x[7], x[11], x[15]]);
-        let p = <Self as Butterfly<4>>::transform::<V, INVERSE>([a[0], b[0], c[0], d[0]]);
-        let q = <Self as Butterfly<4>>::transform::<V, INVERSE>([
-            a[1],
-            b[1].twiddled::<INVERSE>(w1),
-            c[1].eighth_turned::<INVERSE>(),
-            d[1].twiddled::<INVERSE>(w3),
-        ]);
-        let r = sixteenth_row_2::<V, INVERSE>([a[2], b[2].eighth_turned::<INVERSE>(), c[2], d[2].eighth_turned::<INVERSE>()]);
-        let s = sixteenth_row_3::<V, INVERSE>([
-            a[3],
-            b[3].twiddled::<INVERSE>(w3),
-            c[3].eighth_turned::<INVERSE>(),
-            d[3].twiddled::<INVERSE>(w1),
-        ]);
-        [p[0], q[0], r[0], s[0], p[1], q[1], r[1], s[1], p[2], q[2], r[2], s[2], p[3], q[3], r[3], s[3]]
-    }
-}
-
-/// Row 2 of the 16 points: twiddles 1, w², w⁴ = ∓i, w⁶ = ∓i·w²; the quarter turns are folded into the sums.
-#[inline(always)]
-fn sixteenth_row_2<V: Vector, const INVERSE: bool>([a, b, c, d]: [Element<V>; 4]) -> [Element<V>; 4] {
-    let (s0, d0) = (a.plus_turned::<INVERSE>(c), a.minus_turned::<INVERSE>(c));
-    let (s1, d1) = (b.plus_turned::<INVERSE>(d), b.minus_turned::<INVERSE>(d));
-    [s0.plus(s1), d0.plus_turned::<INVERSE>(d1), s0.minus(s1), d0.minus_turned::<INVERSE>(d1)]
-}
-
-/// Row 3 of the 16 points: twiddles 1, w³, w⁶ = ∓i·w², w⁹ = −w; the turns and the sign are folded into the sums.
-#[inline(always)]
-fn sixteenth_row_3<V: Vector, const INVERSE: bool>([a, b, c, d]: [Element<V>; 4]) -> [Element<V>; 4] {
-    let (s0, d0) = (a.plus_turned::<INVERSE>(c), a.minus_turned::<INVERSE>(c));
-    let (s1, d1) = (b.minus(d), b.plus(d));
-    [s0.plus(s1), d0.plus_turned::<INVERSE>(d1), s0.minus(s1), d0.minus_turned::<INVERSE>(d1)]
-}
-
 /// Runs `$body` with `$Q` the constant equal to the radix `$q`.
 macro_rules! with_radix {
     ($q:expr, $Q:ident => $body:expr) => {
-        with_radix!(@arms $q, $Q, $body; 1, 2, 3, 4, 5, 6, 8, 10, 16)
+        with_radix!(@arms $q, $Q, $body; 1, 2, 3, 4, 5, 6, 8, 10)
     };
     (@arms $q:expr, $Q:ident, $body:expr; $($value:literal),+) => {
         match $q {

@@ -8,11 +8,16 @@ use std::f64::consts::TAU;
 use num_complex::Complex32;
 
 /// The radices that [`super::butterflies`] has, each with its real additions and multiplications a point.
-const RADICES: [(usize, f64); 8] = [(2, 2.0), (3, 4.0), (4, 4.0), (5, 7.2), (6, 6.0), (8, 7.5), (10, 9.2), (16, 11.0)];
+const RADICES: [(usize, f64); 7] = [(2, 2.0), (3, 4.0), (4, 4.0), (5, 7.2), (6, 6.0), (8, 7.5), (10, 9.2)];
 /// Loads and stores of a pass over the data, in the same unit.
 const PASS: f64 = 4.0;
 /// A twiddle product, in the same unit.
 const TWIDDLE: f64 = 4.0;
+
+/// Points of a line that are transformed in one go: 32 KiB of 16 waves, what a first-level cache holds.
+const POINTS_IN_CACHE: usize = 256;
+/// Points whose distance in memory is a multiple of this fall into few sets of a first-level cache.
+const ALIASED: usize = 16;
 
 /// One pass over a line: butterflies of `radix` points a distance `length / radix` apart in every block of `length` points.
 #[derive(Debug, Clone)]
@@ -38,6 +43,12 @@ pub(super) struct Line {
     pub(super) inner: Stage,
     /// Frequency held at each position after the forward transform.
     pub(super) frequency_at: Vec<usize>,
+    /// Points on which all stages but the outer are done before the next ones are touched: the line, or one of its outer parts.
+    pub(super) part: usize,
+    /// Distance in memory from one such part to the next.
+    pub(super) part_stride: usize,
+    /// Distance in memory between the points of an outer butterfly.
+    pub(super) outer_stride: usize,
 }
 
 impl Line {
@@ -50,6 +61,10 @@ impl Line {
         while radices.len() < 2 {
             radices.push(1);
         }
+        // Measured: of two radices the larger is better outside, of three or more the smaller ones.
+        if radices.len() > 2 {
+            radices.reverse();
+        }
         let mut stages = Vec::with_capacity(radices.len());
         let mut block = length;
         for &radix in &radices {
@@ -58,7 +73,16 @@ impl Line {
         }
         let inner = stages.pop()?;
         let outer = stages.remove(0);
-        Some(Self { length, outer, middle: stages, inner, frequency_at: digit_reversed(&radices) })
+        let outer_part = length / outer.radix;
+        let by_parts = length > POINTS_IN_CACHE || outer_part.is_multiple_of(ALIASED);
+        let (part, part_stride, outer_stride) =
+            if by_parts { (outer_part, outer_part + 1, outer_part + 1) } else { (length, length, outer_part) };
+        Some(Self { length, outer, middle: stages, inner, frequency_at: digit_reversed(&radices), part, part_stride, outer_stride })
+    }
+
+    /// Memory of the line in points, with the gaps between its parts.
+    pub(super) fn tile_length(&self) -> usize {
+        self.length / self.part * self.part_stride
     }
 }
 

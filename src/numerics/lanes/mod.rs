@@ -6,12 +6,16 @@
 //! A wave is given and returned by its Fourier coefficients c(k), ψ(r) = Σ c(k) exp(+2πi k·r), in FFT order, row-major `[ky][kx]`;
 //! a step is c ← P · forward FFT(t · ψ) / (nx ny). The same bytes come out whichever lane a wave is in and whatever the others are.
 
+#[cfg(target_arch = "x86_64")]
 mod butterflies;
+#[cfg(target_arch = "x86_64")]
 mod line;
 mod portable;
+#[cfg(target_arch = "x86_64")]
 mod step;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
 mod vector;
 
 use std::fmt;
@@ -21,7 +25,9 @@ use num_complex::Complex32;
 use rustfft::{Fft, FftPlanner};
 
 use portable::PortablePlan;
+#[cfg(target_arch = "x86_64")]
 use step::LanePlan;
+#[cfg(target_arch = "x86_64")]
 use vector::Vector;
 
 /// The longest side of a grid; a transmission function of that size is 2 GB.
@@ -338,6 +344,7 @@ impl StepPlan {
 
 /// The engine of an instruction set, if the processor has it and the sides suit it.
 fn engine(nx: usize, ny: usize, kept_columns: &[bool], isa: Isa) -> Result<Box<dyn Engine>, LanesError> {
+    #[cfg(target_arch = "x86_64")]
     fn lanes<V: Vector>(nx: usize, ny: usize, kept_columns: &[bool], isa: Isa) -> Result<Box<dyn Engine>, LanesError> {
         let zero = V::zero_if_supported().ok_or_else(|| LanesError::Missing { isa, available: Isa::available() })?;
         let plan = LanePlan::new(zero, nx, ny, kept_columns).ok_or_else(|| unsuitable(nx, ny, isa))?;
@@ -355,14 +362,16 @@ fn engine(nx: usize, ny: usize, kept_columns: &[bool], isa: Isa) -> Result<Box<d
 }
 
 /// Names the side that does not factor, and its neighbours that do.
+#[cfg(target_arch = "x86_64")]
 fn unsuitable(nx: usize, ny: usize, isa: Isa) -> LanesError {
     let side = if factors(nx) { ny } else { nx };
     let below = (1..side).rev().find(|&n| factors(n)).unwrap_or(1);
-    let above = (side..).find(|&n| factors(n)).unwrap_or(side);
+    let above = (side..2 * side).find(|&n| factors(n)).unwrap_or(side);
     LanesError::Factors { side, isa, below, above }
 }
 
 /// Whether n = 2^a 3^b 5^c.
+#[cfg(target_arch = "x86_64")]
 fn factors(n: usize) -> bool {
     let rest = [2, 3, 5].into_iter().fold(n, |mut n, prime| {
         while n > 0 && n.is_multiple_of(prime) {

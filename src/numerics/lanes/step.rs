@@ -11,13 +11,17 @@ use num_complex::Complex32;
 
 use super::butterflies::{Butterfly, Dft, Element, with_radix};
 use super::line::{Line, Stage};
-use super::vector::{Kernel, Vector};
+use super::vector::{Kernel, Vector, prefetch};
 use super::{Engine, Layout, Waves};
 
-/// Points of a line that are transformed to the end before the next: 32 KiB of 16 waves, what a first-level cache holds.
-const POINTS_IN_CACHE: usize = 256;
-/// Bytes of the columns that one column pass takes together, so that neighbours in memory are used together.
-const COLUMN_TILE_BYTES: usize = 64 << 10;
+/// Bytes of the columns that a column pass takes together, so that neighbours in memory are used together.
+const COLUMN_TILE_BYTES: usize = 256 << 10;
+/// Columns that a column pass takes together at most.
+const LARGEST_GROUP: usize = 8;
+/// Blocks above this size do not stay in a second-level cache, so what comes next is asked for ahead.
+const LARGE_BLOCK_BYTES: usize = 1 << 20;
+/// The largest butterfly that fits 32 and 16 vector registers.
+const LARGEST_RADIX: [usize; 2] = [10, 8];
 
 /// What all blocks of one grid share.
 pub(super) struct LanePlan<V> {
@@ -29,11 +33,10 @@ pub(super) struct LanePlan<V> {
     columns: usize,
     /// Elements from one row of the block to the next.
     stride: usize,
-    /// Points of x and of y transformed depth first.
-    x_part: usize,
-    y_part: usize,
     /// Columns a column pass takes together.
     group: usize,
+    /// Whether to ask for memory ahead.
+    streams: bool,
     layout: Arc<Layout>,
 }
 
@@ -43,18 +46,18 @@ const DROPPED: usize = usize::MAX;
 impl<V: Vector> LanePlan<V> {
     /// A plan for the kept columns; `None` unless both sizes are 2^a 3^b 5^c.
     pub(super) fn new(zero: V, nx: usize, ny: usize, kept_columns: &[bool]) -> Option<Self> {
-        let largest_radix = if V::LANES >= 16 { 16 } else { 5 };
+        let largest_radix = if V::LANES == 16 { LARGEST_RADIX[0] } else { LARGEST_RADIX[1] };
         let (x, y) = (Line::new(nx, largest_radix)?, Line::new(ny, largest_radix)?);
         let columns: Vec<usize> = x.frequency_at.iter().copied().filter(|&kx| kept_columns[kx]).collect();
         let mut next = 0..columns.len();
         let column_at = x.frequency_at.iter().map(|&kx| if kept_columns[kx] { next.next().unwrap_or(DROPPED) } else { DROPPED }).collect();
         // An odd stride spreads a column over all cache sets.
         let stride = columns.len() | 1;
-        let part = |line: &Line| if line.length <= POINTS_IN_CACHE { line.length } else { line.length / line.outer.radix };
-        let group = (COLUMN_TILE_BYTES / (ny * size_of::<Element<V>>())).clamp(1, 8);
+        let group = (COLUMN_TILE_BYTES / (y.tile_length() * size_of::<Element<V>>())).clamp(1, LARGEST_GROUP);
+        let streams = ny * stride * size_of::<Element<V>>() > LARGE_BLOCK_BYTES;
         let layout = Arc::new(Layout { nx, ny, ky_at: y.frequency_at.clone(), columns });
         let columns = layout.columns.len();
-        Some(Self { zero, column_at, columns, stride, x_part: part(&x), y_part: part(&y), group, x, y, layout })
+        Some(Self { zero, x, y, column_at, columns, stride, group, streams, layout })
     }
 }
 
@@ -77,7 +80,7 @@ impl<V: Vector> Engine for Arc<LanePlan<V>> {
 
 impl<V: Vector> LanePlan<V> {
     fn tile_length(&self) -> usize {
-        self.x.length.max(self.group * self.y.length)
+        self.x.tile_length().max(self.group * self.y.tile_length())
     }
 }
 
@@ -118,19 +121,22 @@ struct Rows<'a, V> {
 impl<V: Vector> Kernel for Rows<'_, V> {
     #[inline(always)]
     fn run(self) {
-        let LanePlan { x, x_part, column_at, columns, stride, zero, .. } = self.plan;
-        let tile = &mut self.tile[..x.length];
+        let LanePlan { x, column_at, columns, stride, zero, streams, .. } = self.plan;
+        let tile = &mut self.tile[..x.tile_length()];
+        let next_row = streams.then_some(*stride);
         let rows = self.elements.chunks_exact_mut(*stride).zip(self.transmission.chunks_exact(x.length));
         for (row, transmission) in rows {
             let row = &mut row[..*columns];
-            for (part, slots) in tile.chunks_exact_mut(*x_part).zip(column_at.chunks_exact(*x_part)) {
-                with_radix!(x.inner.radix, Q => gather::<V, Q>(*zero, row, slots, part));
+            for (part, slots) in tile.chunks_exact_mut(x.part_stride).zip(column_at.chunks_exact(x.part)) {
+                let part = &mut part[..x.part];
+                with_radix!(x.inner.radix, Q => gather::<V, Q>(*zero, row, next_row, slots, part));
                 for stage in x.middle.iter().rev() {
                     with_radix!(stage.radix, Q => butterflies::<V, Q, true>(stage, part));
                 }
             }
-            with_radix!(x.outer.radix, Q => transmit::<V, Q>(&x.outer, tile, transmission));
-            for (part, slots) in tile.chunks_exact_mut(*x_part).zip(column_at.chunks_exact(*x_part)) {
+            with_radix!(x.outer.radix, Q => transmit::<V, Q>(x, tile, transmission));
+            for (part, slots) in tile.chunks_exact_mut(x.part_stride).zip(column_at.chunks_exact(x.part)) {
+                let part = &mut part[..x.part];
                 for stage in &x.middle {
                     with_radix!(stage.radix, Q => butterflies::<V, Q, false>(stage, part));
                 }
@@ -151,13 +157,14 @@ struct Columns<'a, V> {
 impl<V: Vector> Kernel for Columns<'_, V> {
     #[inline(always)]
     fn run(self) {
-        let LanePlan { y, y_part, columns, stride, group, .. } = self.plan;
+        let LanePlan { y, columns, stride, group, streams, .. } = self.plan;
         let mut first = 0;
         for propagators in self.propagator.chunks(group * y.length) {
-            let tile = &mut self.tile[..propagators.len()];
             let block = Strided { stride: *stride, columns: first..(first + group).min(*columns) };
-            with_radix!(y.outer.radix, Q => enter::<V, Q>(&y.outer, self.elements, &block, tile));
-            for (part, factors) in tile.chunks_exact_mut(*y_part).zip(propagators.chunks_exact(*y_part)) {
+            let tile = &mut self.tile[..block.columns.len() * y.tile_length()];
+            with_radix!(y.outer.radix, Q => enter::<V, Q>(y, self.elements, &block, streams.then_some(*group), tile));
+            for (part, factors) in tile.chunks_exact_mut(y.part_stride).zip(propagators.chunks_exact(y.part)) {
+                let part = &mut part[..y.part];
                 for stage in &y.middle {
                     with_radix!(stage.radix, Q => butterflies::<V, Q, false>(stage, part));
                 }
@@ -166,7 +173,7 @@ impl<V: Vector> Kernel for Columns<'_, V> {
                     with_radix!(stage.radix, Q => butterflies::<V, Q, true>(stage, part));
                 }
             }
-            with_radix!(y.outer.radix, Q => leave::<V, Q>(&y.outer, tile, self.elements, &block));
+            with_radix!(y.outer.radix, Q => leave::<V, Q>(y, tile, self.elements, &block));
             first += group;
         }
     }
@@ -178,11 +185,11 @@ struct Strided {
     columns: std::ops::Range<usize>,
 }
 
-/// `Q` equal parts of a block, to walk in step.
+/// `Q` parts of `length` points, `stride` apart, to walk in step.
 #[inline(always)]
-fn split<T, const Q: usize>(block: &mut [T]) -> [&mut [T]; Q] {
-    let mut parts = block.chunks_exact_mut(block.len() / Q);
-    std::array::from_fn(|_| parts.next().unwrap_or_default())
+fn split<T, const Q: usize>(points: &mut [T], stride: usize, length: usize) -> [&mut [T]; Q] {
+    let mut parts = points.chunks_exact_mut(stride);
+    std::array::from_fn(|_| &mut parts.next().unwrap_or_default()[..length])
 }
 
 /// A stage in the middle of a line, in place.
@@ -193,7 +200,7 @@ where
 {
     let (twiddles, _) = stage.twiddles.as_chunks::<Q>();
     for block in points.chunks_exact_mut(stage.length) {
-        let parts = split::<_, Q>(block);
+        let parts = split::<_, Q>(block, twiddles.len(), twiddles.len());
         for (j, w) in twiddles.iter().enumerate() {
             let mut a = [parts[0][j]; Q];
             for k in 1..Q {
@@ -210,7 +217,7 @@ where
 
 /// First stage of the inverse transform of a row: loads the kept columns, zero elsewhere.
 #[inline(always)]
-fn gather<V: Vector, const Q: usize>(zero: V, row: &[Element<V>], slots: &[usize], points: &mut [Element<V>])
+fn gather<V: Vector, const Q: usize>(zero: V, row: &[Element<V>], next_row: Option<usize>, slots: &[usize], points: &mut [Element<V>])
 where
     Dft: Butterfly<Q>,
 {
@@ -218,8 +225,11 @@ where
     for (block, slots) in points.as_chunks_mut::<Q>().0.iter_mut().zip(slots.as_chunks::<Q>().0) {
         let mut a = [zero; Q];
         for k in 0..Q {
-            if let Some(&kept) = row.get(slots[k]) {
-                a[k] = kept;
+            if let Some(kept) = row.get(slots[k]) {
+                a[k] = *kept;
+                if let Some(distance) = next_row {
+                    prefetch(kept, distance);
+                }
             }
         }
         *block = Dft::transform::<V, true>(a);
@@ -244,13 +254,13 @@ where
 
 /// Last stage of the inverse transform of a row, times t, first stage of the forward transform.
 #[inline(always)]
-fn transmit<V: Vector, const Q: usize>(stage: &Stage, points: &mut [Element<V>], transmission: &[Complex32])
+fn transmit<V: Vector, const Q: usize>(line: &Line, points: &mut [Element<V>], transmission: &[Complex32])
 where
     Dft: Butterfly<Q>,
 {
-    let (twiddles, _) = stage.twiddles.as_chunks::<Q>();
-    let parts = split::<_, Q>(points);
-    let mut t = transmission.chunks_exact(transmission.len() / Q);
+    let (twiddles, _) = line.outer.twiddles.as_chunks::<Q>();
+    let parts = split::<_, Q>(points, line.outer_stride, twiddles.len());
+    let mut t = transmission.chunks_exact(twiddles.len());
     let t: [&[Complex32]; Q] = std::array::from_fn(|_| t.next().unwrap_or_default());
     for (j, w) in twiddles.iter().enumerate() {
         let mut a = [parts[0][j]; Q];
@@ -284,24 +294,32 @@ where
     }
 }
 
-/// First stage of the forward transform of some columns, loaded from the block.
+/// First stage of the forward transform of some columns, loaded from the block; `next_columns` says how far the next ones are.
 #[inline(always)]
-fn enter<V: Vector, const Q: usize>(stage: &Stage, elements: &[Element<V>], block: &Strided, tile: &mut [Element<V>])
-where
+fn enter<V: Vector, const Q: usize>(
+    y: &Line,
+    elements: &[Element<V>],
+    block: &Strided,
+    next_columns: Option<usize>,
+    tile: &mut [Element<V>],
+) where
     Dft: Butterfly<Q>,
 {
-    let (twiddles, _) = stage.twiddles.as_chunks::<Q>();
-    let step = stage.length / Q;
+    let (twiddles, _) = y.outer.twiddles.as_chunks::<Q>();
     for (j, w) in twiddles.iter().enumerate() {
-        for (line, column) in tile.chunks_exact_mut(stage.length).zip(block.columns.clone()) {
+        for (line, column) in tile.chunks_exact_mut(y.tile_length()).zip(block.columns.clone()) {
             let mut a = [elements[j * block.stride + column]; Q];
-            for k in 1..Q {
-                a[k] = elements[(j + k * step) * block.stride + column];
+            for k in 0..Q {
+                let element = &elements[(j + k * twiddles.len()) * block.stride + column];
+                a[k] = *element;
+                if let Some(distance) = next_columns {
+                    prefetch(element, distance);
+                }
             }
             a = Dft::transform::<V, false>(a);
             line[j] = a[0];
             for k in 1..Q {
-                line[j + k * step] = a[k].times(w[k]);
+                line[j + k * y.outer_stride] = a[k].times(w[k]);
             }
         }
     }
@@ -309,21 +327,20 @@ where
 
 /// Last stage of the inverse transform of some columns, stored to the block.
 #[inline(always)]
-fn leave<V: Vector, const Q: usize>(stage: &Stage, tile: &[Element<V>], elements: &mut [Element<V>], block: &Strided)
+fn leave<V: Vector, const Q: usize>(y: &Line, tile: &[Element<V>], elements: &mut [Element<V>], block: &Strided)
 where
     Dft: Butterfly<Q>,
 {
-    let (twiddles, _) = stage.twiddles.as_chunks::<Q>();
-    let step = stage.length / Q;
+    let (twiddles, _) = y.outer.twiddles.as_chunks::<Q>();
     for (j, w) in twiddles.iter().enumerate() {
-        for (line, column) in tile.chunks_exact(stage.length).zip(block.columns.clone()) {
+        for (line, column) in tile.chunks_exact(y.tile_length()).zip(block.columns.clone()) {
             let mut a = [line[j]; Q];
             for k in 1..Q {
-                a[k] = line[j + k * step].times_conjugate(w[k]);
+                a[k] = line[j + k * y.outer_stride].times_conjugate(w[k]);
             }
             a = Dft::transform::<V, true>(a);
             for k in 0..Q {
-                elements[(j + k * step) * block.stride + column] = a[k];
+                elements[(j + k * twiddles.len()) * block.stride + column] = a[k];
             }
         }
     }

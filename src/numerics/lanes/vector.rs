@@ -6,10 +6,8 @@
     unsafe_code,
     reason = "SIMD intrinsics, and calls of functions compiled for them, are unsafe where the feature is only known at run time"
 )]
-#![expect(
-    clippy::inline_always,
-    reason = "an operation that is not inlined into a function compiled for the feature costs a call: twenty times slower"
-)]
+
+use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 
 /// Independent f32 lanes. In a multislice step every product is vector times scalar (twiddle, transmission, propagator), so no
 /// vector-vector product is here.
@@ -45,7 +43,17 @@ pub(super) trait Kernel {
     fn run(self);
 }
 
-#[cfg(target_arch = "x86_64")]
+/// Asks for the value `distance` values after `here` to be brought near (second-level cache); it need not exist.
+#[inline(always)]
+pub(super) fn prefetch<T>(here: &T, distance: usize) {
+    const CACHE_LINE: usize = 64;
+    let ahead = (&raw const *here).wrapping_add(distance).cast::<i8>();
+    for line in 0..size_of::<T>() / CACHE_LINE {
+        // SAFETY: a prefetch is a hint, it reads nothing and no address makes it fault; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(line * CACHE_LINE)) }
+    }
+}
+
 macro_rules! vector {
     ($name:ident, $raw:ident, $lanes:literal, $doc:literal, $feature:literal, $($detect:tt),+; $zero:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $fms:ident, $fnma:ident) => {
         #[doc = $doc]
@@ -111,7 +119,5 @@ macro_rules! vector {
     };
 }
 
-#[cfg(target_arch = "x86_64")]
 vector!(F32x16, __m512, 16, "Sixteen waves, AVX-512.", "avx512f", "avx512f"; _mm512_setzero_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_fmadd_ps, _mm512_fmsub_ps, _mm512_fnmadd_ps);
-#[cfg(target_arch = "x86_64")]
 vector!(F32x8, __m256, 8, "Eight waves, AVX2 with FMA.", "avx2,fma", "avx2", "fma"; _mm256_setzero_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_fmadd_ps, _mm256_fmsub_ps, _mm256_fnmadd_ps);
