@@ -80,6 +80,17 @@ impl FourierImage {
         image
     }
 
+    /// The mean image of the cells of an N×N supercell, on `cell_angstrom`: only every N-th frequency survives the average.
+    #[must_use]
+    pub fn folded(&self, cell_angstrom: [[f64; 2]; 2], repeats: usize) -> Self {
+        let n = repeats as i32;
+        let mut folded = Self::zeros(cell_angstrom, self.h_max / repeats, self.k_max / repeats);
+        for (h, k, c) in self.iter().filter(|(h, k, _)| h % n == 0 && k % n == 0) {
+            folded.add(h / n, k / n, c);
+        }
+        folded
+    }
+
     /// Multiplies the image by a number.
     pub fn scale(&mut self, factor: f64) {
         self.coefficients.iter_mut().for_each(|c| *c *= factor);

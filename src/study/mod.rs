@@ -2,10 +2,15 @@
 
 mod axes;
 mod check;
+pub mod compute;
 mod error;
 pub mod file;
+pub mod measure;
 mod overrides;
+pub mod plan;
+mod run_error;
 mod schema;
+pub mod setup;
 pub mod spec;
 mod sweep;
 mod tree;
@@ -13,5 +18,6 @@ mod validate;
 
 pub use axes::{Axis, AxisValue, MAX_POINTS};
 pub use error::{Place, Problem, Source, StudyError};
+pub use run_error::RunError;
 pub use schema::{json_schema, json_schema_text};
 pub use spec::{Point, Study};

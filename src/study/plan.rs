@@ -1,0 +1,250 @@
+//! The plan of a study: which points share one propagation, and what each propagation costs, before anything runs.
+
+use super::spec::{Method, Point, TiltRaster};
+use super::{RunError, setup};
+use crate::microscope::AnnularDetector;
+use crate::multislice::{Illumination, Setting, beam_tilt};
+use crate::specimen::{FrozenPhonons, Slice};
+use std::time::Instant;
+
+/// Where a point's image lies in its propagation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Index into the points given to the plan.
+    pub point: usize,
+    /// Index into [`Propagation::illuminations`].
+    pub illumination: usize,
+    /// Index into [`Propagation::exits`].
+    pub exit: usize,
+}
+
+/// Points that one propagation of waves serves: they differ only in tilt, thickness, probe, detectors, source size or estimators.
+#[derive(Debug, Clone)]
+pub struct Propagation {
+    /// The specimen.
+    pub specimen: setup::Specimen,
+    /// Numerics.
+    pub setting: Setting,
+    /// The setting of its first point, for what all share.
+    pub shared: super::spec::PointConfig,
+    /// Start of the k-point raster, 1/Å.
+    pub raster_origin: [f64; 2],
+    /// Distinct tilts and probes.
+    pub illuminations: Vec<Illumination>,
+    /// Distinct exit slices, ascending.
+    pub exits: Vec<usize>,
+    /// Distinct detectors.
+    pub detectors: Vec<AnnularDetector>,
+    /// The points.
+    pub places: Vec<Place>,
+}
+
+/// All propagations of a study, in the order of their first points.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The propagations.
+    pub propagations: Vec<Propagation>,
+}
+
+/// What a plan costs.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Cost {
+    /// Waves × grid points × slices, over all configurations.
+    pub pixel_slices: f64,
+    /// Transmission functions to make.
+    pub transmissions: f64,
+    /// Estimated seconds on all threads; from a calibration of this machine.
+    pub seconds: f64,
+    /// Estimated peak memory, bytes.
+    pub bytes: f64,
+}
+
+impl Plan {
+    /// Groups points by what they share.
+    pub fn new(points: &[Point]) -> Result<Self, RunError> {
+        let mut keys: Vec<String> = Vec::new();
+        let mut propagations: Vec<Propagation> = Vec::new();
+        for (index, point) in points.iter().enumerate() {
+            let key = shared_key(point);
+            let number = match keys.iter().position(|k| *k == key) {
+                Some(number) => number,
+                None => {
+                    propagations.push(Propagation::new(point)?);
+                    keys.push(key);
+                    keys.len() - 1
+                }
+            };
+            propagations[number].add(index, point);
+        }
+        propagations.iter_mut().for_each(Propagation::sort_exits);
+        Ok(Self { propagations })
+    }
+
+    /// Steps of the progress bar: one a Bloch class of every propagation.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.propagations.iter().map(|p| p.k_points().iter().product::<usize>()).sum()
+    }
+
+    /// The cost, from a short calibration of the engine on this machine's `threads`.
+    pub fn cost(&self, threads: usize) -> Result<Cost, RunError> {
+        let mut total = Cost { pixel_slices: 0.0, transmissions: 0.0, seconds: 0.0, bytes: 0.0 };
+        for propagation in &self.propagations {
+            let cost = propagation.cost(threads)?;
+            total.pixel_slices += cost.pixel_slices;
+            total.transmissions += cost.transmissions;
+            total.seconds += cost.seconds;
+            total.bytes = total.bytes.max(cost.bytes);
+        }
+        Ok(total)
+    }
+}
+
+/// What must agree for two points to share waves.
+fn shared_key(point: &Point) -> String {
+    let config = &point.config;
+    let mut crystal = config.crystal.clone();
+    crystal.thickness_nm = 0.0;
+    let own_tilt = config.simulation.method == Method::Probes || config.simulation.tilt_raster == TiltRaster::Shifted;
+    if !own_tilt {
+        crystal.specimen_tilt_mrad = [0.0; 2];
+    }
+    let shared = (config.seed, crystal, config.microscope.voltage_kv, &config.simulation);
+    // Plain numbers and names always serialize; Debug stands in should they ever not.
+    serde_json::to_string(&shared).unwrap_or_else(|_| format!("{shared:?}"))
+}
+
+impl Propagation {
+    fn new(point: &Point) -> Result<Self, RunError> {
+        let config = &point.config;
+        let specimen = setup::specimen(&config.crystal, &config.simulation)?;
+        let setting = setup::setting(config, &specimen)?;
+        if let Some([nx, ny]) = config.simulation.phonons.map(|_| config.simulation.k_points.map(|n| n as usize)) {
+            if nx % specimen.period != 0 || ny % specimen.period != 0 {
+                return Err(crate::multislice::MultisliceError::PeriodDoesNotDivide { period: specimen.period, nx, ny }.into());
+            }
+        }
+        let raster_origin = match config.simulation.tilt_raster {
+            TiltRaster::Shared => [0.0; 2],
+            TiltRaster::Shifted => beam_tilt(config.crystal.specimen_tilt_mrad, setting.beam),
+        };
+        let (illuminations, exits, detectors, places) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { specimen, setting, shared: config.clone(), raster_origin, illuminations, exits, detectors, places })
+    }
+
+    fn add(&mut self, index: usize, point: &Point) {
+        let config = &point.config;
+        let probe = setup::probe(&config.microscope);
+        let illumination =
+            find_or_push(&mut self.illuminations, Illumination { specimen_tilt_mrad: config.crystal.specimen_tilt_mrad, probe });
+        let exit = find_or_push(&mut self.exits, self.specimen.stack.slices_for(config.crystal.thickness_nm * 10.0));
+        for detector in setup::detectors(&config.microscope) {
+            find_or_push(&mut self.detectors, detector);
+        }
+        self.places.push(Place { point: index, illumination, exit });
+    }
+
+    fn sort_exits(&mut self) {
+        let mut sorted = self.exits.clone();
+        sorted.sort_unstable();
+        for place in &mut self.places {
+            let count = self.exits[place.exit];
+            place.exit = sorted.partition_point(|&n| n < count);
+        }
+        self.exits = sorted;
+    }
+
+    /// Bloch offsets of the propagated cell: the phonon period takes its share of the supercell.
+    #[must_use]
+    pub fn k_points(&self) -> [usize; 2] {
+        self.shared.simulation.k_points.map(|n| n as usize / self.specimen.period)
+    }
+
+    /// Source of displacements and pairs a k-point.
+    #[must_use]
+    pub fn phonons(&self) -> Option<(FrozenPhonons, usize)> {
+        self.shared.simulation.phonons.map(|p| (FrozenPhonons::new(self.shared.seed), p.pairs as usize))
+    }
+
+    /// Waves a Bloch class needs at most: beams of the union of all apertures, or the probes of one image.
+    #[must_use]
+    pub fn waves(&self) -> f64 {
+        let area = crate::numerics::grid::area(self.setting.grid.cell_angstrom).abs();
+        let radius = self.illuminations.iter().map(|i| i.probe.radius()).fold(0.0, f64::max);
+        if self.shared.simulation.method == Method::Probes {
+            let cell = self.setting.grid.cell_angstrom.map(crate::numerics::grid::norm);
+            return cell.iter().map(|a| 2.0 * (2.0 * radius * a).ceil() + 1.0).product::<f64>() * self.illuminations.len() as f64;
+        }
+        // The union of the discs, by counting the cells of a fine raster around them.
+        let step = radius / 16.0;
+        let centres: Vec<[f64; 2]> = self.illuminations.iter().map(|i| beam_tilt(i.specimen_tilt_mrad, i.probe.beam)).collect();
+        let mut cells: Vec<(i64, i64)> = Vec::new();
+        for c in &centres {
+            let (i0, j0) = ((c[0] / step) as i64, (c[1] / step) as i64);
+            for (i, j) in (-18..=18).flat_map(|i| (-18..=18).map(move |j| (i0 + i, j0 + j))) {
+                if (i as f64 * step - c[0]).hypot(j as f64 * step - c[1]) <= radius {
+                    cells.push((i, j));
+                }
+            }
+        }
+        cells.sort_unstable();
+        cells.dedup();
+        cells.len() as f64 * step * step * area
+    }
+
+    fn cost(&self, threads: usize) -> Result<Cost, RunError> {
+        let classes = self.k_points().iter().product::<usize>() as f64;
+        let configurations = classes * self.phonons().map_or(1.0, |p| 2.0 * p.1 as f64);
+        let (slices, points) = (self.exits.last().copied().unwrap_or(0) as f64, self.setting.grid.len() as f64);
+        let waves = self.waves();
+        let at_rest = self.shared.simulation.phonons.is_none();
+        let transmissions = if at_rest { classes * self.specimen.stack.planes.len() as f64 } else { configurations * slices };
+        let pixel_slices = configurations * waves * slices * points;
+        let calibration = self.calibrate()?;
+        // The contraction: a Hermitian product for every tilt, exit and detector, about 40 Gflop/s a thread.
+        let aperture =
+            waves.min(std::f64::consts::PI * self.illuminations.iter().map(|i| i.probe.radius()).fold(0.0, f64::max).powi(2) * points);
+        let products = configurations * (self.illuminations.len() * self.exits.len() * self.detectors.len()) as f64;
+        let contraction = products * 4.0 * aperture * aperture * points * 0.12 / 4e10;
+        let busy = configurations.min(threads as f64).max(1.0);
+        let seconds = (pixel_slices * calibration[0] + transmissions * calibration[1] + contraction) / busy;
+        let in_flight = busy * (waves * points * 24.0 + (slices * points * 8.0).min(64e6));
+        let coefficients = (2.0 * waves.sqrt() * 1.3 + 3.0).powi(2);
+        let images = (self.illuminations.len() * self.exits.len() * self.detectors.len()) as f64 * coefficients * 16.0;
+        Ok(Cost { pixel_slices, transmissions, seconds, bytes: in_flight + images * (4.0 * busy + 8.0) })
+    }
+
+    /// Seconds for one pixel-slice and for one transmission function, measured on a few slices.
+    fn calibrate(&self) -> Result<[f64; 2], RunError> {
+        let mut elements: Vec<_> = self.specimen.stack.slab.atoms.iter().map(|a| a.element).collect();
+        elements.sort_unstable();
+        elements.dedup();
+        let engine = setup::device(&self.shared.simulation).engine(&self.setting, &elements)?;
+        let beams: Vec<(i32, i32)> = (0..16).map(|i| (i % 4, i / 4)).collect();
+        let phonons = FrozenPhonons::new(0);
+        let count = 6;
+        let slices: Vec<Slice> = self.specimen.stack.displaced(count, &phonons, 0, 0, crate::specimen::Sign::Plus);
+        let repeated: Vec<Slice> = std::iter::repeat_n(slices[0].clone(), 1 + 2 * count).collect();
+        let bloch = crate::multislice::Bloch::default();
+        let waves = || crate::multislice::InitialWaves::Plane(&beams);
+        let mut fresh = engine.start(bloch, &slices, waves())?;
+        fresh.advance(0..2);
+        let start = Instant::now();
+        fresh.advance(2..count);
+        let both = start.elapsed().as_secs_f64() / (count - 2) as f64;
+        // The same atoms again and again: one transmission function, then steps alone.
+        let mut warm = engine.start(bloch, &repeated, waves())?;
+        warm.advance(0..1);
+        let start = Instant::now();
+        warm.advance(1..1 + 2 * count);
+        let step = start.elapsed().as_secs_f64() / (2 * count) as f64;
+        Ok([step / (16.0 * self.setting.grid.len() as f64), (both - step).max(0.0)])
+    }
+}
+
+fn find_or_push<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
+    list.iter().position(|known| *known == item).unwrap_or_else(|| {
+        list.push(item);
+        list.len() - 1
+    })
+}
