@@ -1,1 +1,3 @@
-//! tests
+//! Tests that cross rooms or read files: one binary, one module an idea.
+
+mod image_files;
