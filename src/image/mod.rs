@@ -5,9 +5,9 @@ mod dm;
 mod dm_tags;
 mod emd;
 mod error;
+mod fourier;
 #[cfg(test)]
 mod fuzz_tests;
-mod fourier;
 mod hdf5;
 mod hyperspy;
 mod npy;

@@ -32,9 +32,8 @@ struct PageInfo {
 
 /// Reads the page that `page` chooses.
 pub(super) fn read(content: &[u8], page: Page) -> Result<Image, FileFault> {
-    let limits = Limits::unlimited();
-    let mut decoder = Decoder::new(Cursor::new(content)).map_err(broken)?.with_limits(limits_for(limits, content.len()));
-    let pages = list_pages(&mut decoder)?;
+    let mut decoder = Decoder::new(Cursor::new(content)).map_err(broken)?.with_limits(limits(content.len()));
+    let pages = list_pages(&mut decoder, content.len())?;
     let Some(first) = pages.first() else { return Err(FileFault::unsupported("holds no image")) };
     let (width, height) = (first.width as usize, first.height as usize);
     let chosen = choose(page, pages.len(), width, height)?;
@@ -63,17 +62,24 @@ fn broken(e: ::tiff::TiffError) -> FileFault {
     }
 }
 
-/// Nothing in a file can be longer than the file itself; pixels are bounded before they are decoded.
-fn limits_for(mut limits: Limits, file_bytes: usize) -> Limits {
+/// Nothing in a file can be longer than the file itself, or than what compression packs into it.
+fn limits(file_bytes: usize) -> Limits {
+    let unpacked = file_bytes.saturating_mul(4096).saturating_add(1 << 16).min(1 << 33);
+    let mut limits = Limits::default();
     limits.ifd_value_size = file_bytes;
-    limits.intermediate_buffer_size = file_bytes.saturating_mul(4096).min(1 << 31);
+    limits.intermediate_buffer_size = unpacked;
+    limits.decoding_buffer_size = unpacked;
     limits
 }
 
 /// The pages that are full images, not reduced copies of one.
-fn list_pages(decoder: &mut Reader<'_>) -> Result<Vec<PageInfo>, FileFault> {
+fn list_pages(decoder: &mut Reader<'_>, file_bytes: usize) -> Result<Vec<PageInfo>, FileFault> {
     let mut pages = Vec::new();
     for index in 0..MAX_PAGES {
+        // The decoder makes room for the values of a tag before it reads them.
+        if let Some((tag, entry)) = decoder.image_ifd().directory().iter().find(|(_, entry)| entry.count() > file_bytes as u64) {
+            return Err(FileFault::damaged(format!("tag {} claims {} values", tag.to_u16(), entry.count())));
+        }
         let kind: Option<u32> = decoder.find_tag_unsigned(Tag::NewSubfileType).map_err(broken)?;
         let (width, height) = decoder.dimensions().map_err(broken)?;
         // Bit 0 marks a reduced-resolution copy, bit 2 a transparency mask.
@@ -193,16 +199,14 @@ fn ome(description: &str) -> Option<([f64; 2], String)> {
 
 /// A tag that is a number.
 fn number(decoder: &mut Reader<'_>, tag: Tag) -> Option<f64> {
+    if decoder.image_ifd().find_entry(tag)?.count() != 1 {
+        return None;
+    }
     let value = match decoder.find_tag(tag).ok()?? {
         Value::Rational(a, b) => f64::from(a) / f64::from(b),
         Value::SRational(a, b) => f64::from(a) / f64::from(b),
         Value::Float(v) => f64::from(v),
         Value::Double(v) => v,
-        Value::List(list) => match list[..] {
-            [Value::Double(v)] => v,
-            [Value::Float(v)] => f64::from(v),
-            _ => return None,
-        },
         _ => return None,
     };
     value.is_finite().then_some(value)
