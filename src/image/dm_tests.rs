@@ -151,17 +151,19 @@ pub(in crate::image) mod writer {
 
 use writer::{Style, scene};
 
-const STYLES: [Style; 4] = [
+pub(in crate::image) const STYLES: [Style; 4] = [
     Style { version: 3, big_endian: false },
     Style { version: 3, big_endian: true },
     Style { version: 4, big_endian: false },
     Style { version: 4, big_endian: true },
 ];
 
-#[test]
-fn every_number_type_is_read_in_both_versions_and_byte_orders() {
-    // DigitalMicrograph's type, the tag's type code, size, and the numbers 1 and -2 (or 2) as bytes.
-    let cases: [(u32, u64, usize, Vec<u8>, f32); 11] = [
+/// DigitalMicrograph's type, the tag's type code, bytes of a number, two numbers as little-endian bytes, and the second.
+pub(in crate::image) type NumberType = (u32, u64, usize, Vec<u8>, f32);
+
+/// Every real type; the first number is always 1.
+pub(in crate::image) fn number_types() -> [NumberType; 11] {
+    [
         (1, 2, 2, [1_i16, -2].iter().flat_map(|v| v.to_le_bytes()).collect(), -2.0),
         (2, 6, 4, [1_f32, -2.5].iter().flat_map(|v| v.to_le_bytes()).collect(), -2.5),
         (6, 10, 1, vec![1, 200], 200.0),
@@ -173,13 +175,17 @@ fn every_number_type_is_read_in_both_versions_and_byte_orders() {
         (14, 8, 1, vec![1, 0], 0.0),
         (39, 11, 8, [1_i64, -3].iter().flat_map(|v| v.to_le_bytes()).collect(), -3.0),
         (40, 12, 8, [1_u64, 1 << 40].iter().flat_map(|v| v.to_le_bytes()).collect(), 1_099_511_627_776.0),
-    ];
+    ]
+}
+
+#[test]
+fn every_number_type_is_read_in_both_versions_and_byte_orders() {
     for style in STYLES {
-        for (kind, code, size, data, second) in &cases {
-            let content = style.file(&scene(&[2, 1], *kind, *code, *size, data.clone(), "nm"));
+        for (kind, code, size, data, second) in number_types() {
+            let content = style.file(&scene(&[2, 1], kind, code, size, data, "nm"));
             let image = read(&content, Page::Only).unwrap_or_else(|e| panic!("type {kind}, version {}: {e}", style.version));
             assert_eq!((image.width, image.height), (2, 1));
-            assert_eq!(image.data, [1.0, *second], "type {kind}, version {}, big-endian {}", style.version, style.big_endian);
+            assert_eq!(image.data, [1.0, second], "type {kind}, version {}, big-endian {}", style.version, style.big_endian);
         }
     }
 }

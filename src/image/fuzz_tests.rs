@@ -36,10 +36,13 @@ fn damaged_files_give_a_sentence_in_bounded_memory() {
 
 fn run_corpus() {
     let mut cases = 0;
-    for (seed, (name, content)) in whole_files().into_iter().enumerate() {
+    // More rounds for a longer search by hand.
+    let rounds: u64 = std::env::var("MISTILT_FUZZ_ROUNDS").map_or(1, |n| n.parse().unwrap());
+    let files = whole_files();
+    for (seed, (name, content)) in (0..rounds).flat_map(|_| &files).enumerate() {
         let mut random = ChaCha8Rng::seed_from_u64(seed as u64);
-        for damaged in damage(&content, &mut random) {
-            check(&name, &damaged);
+        for damaged in damage(content, &mut random) {
+            check(name, &damaged);
             cases += 1;
         }
     }

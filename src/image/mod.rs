@@ -10,6 +10,8 @@ mod fourier;
 mod fuzz_tests;
 mod hdf5;
 mod hyperspy;
+#[cfg(test)]
+mod keep_files;
 mod npy;
 mod npz;
 mod pixels;
