@@ -213,9 +213,9 @@ impl<'a> Cursor<'a> {
         match info[0] {
             15 => self.record(&info).map(Some),
             18 => {
-                // Text of a length in characters of 16 bits.
+                // Text (rare: most is an array of 16-bit characters); its length is in bytes.
                 let count = to_size(info.get(1).copied())?;
-                self.skip_array(Element::Number(Number::U16), count).map(Some)
+                self.skip_array(Element::Record(1), count).map(Some)
             }
             20 => {
                 let (element, count) = array_element(&info)?;
@@ -286,6 +286,7 @@ fn array_element(info: &[u64]) -> Result<(Element, usize), FileFault> {
                 fields(&description[1..])?.into_iter().map(|c| simple(c).map(Number::size)).collect::<Result<_, _>>()?;
             Element::Record(sizes.iter().sum())
         }
+        18 => Element::Record(to_size(description.get(2).copied())?),
         // An array of arrays is never an image: its description is followed only to step over it.
         20 => {
             let (inner, count) = array_element(&description[1..])?;

@@ -75,7 +75,7 @@ pub(in crate::image) mod writer {
                 }
                 Node::String(text) => {
                     let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-                    self.info(&mut out, &[18, units.len() as u64 / 2]);
+                    self.info(&mut out, &[18, units.len() as u64]);
                     self.numbers(&mut out, 2, &units);
                 }
                 Node::Array(code, size, bytes) => {
@@ -86,7 +86,9 @@ pub(in crate::image) mod writer {
                     let mut words = vec![15, 0, values.len() as u64];
                     words.extend(values.iter().flat_map(|_| [0, 6]));
                     self.info(&mut out, &words);
-                    values.iter().for_each(|v| self.numbers(&mut out, 4, &v.to_le_bytes()));
+                    for v in values {
+                        self.numbers(&mut out, 4, &v.to_le_bytes());
+                    }
                 }
             }
             out

@@ -62,6 +62,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, FileFault>) -> Result<T, FileFaul
         .unwrap_or_else(|_| Err(FileFault::damaged("the HDF5 library gave up on it")))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "so that it fits `map_err`")]
 pub(super) fn broken(e: hdf5_pure::Error) -> FileFault {
     FileFault::damaged(format!("the HDF5 library says: {e}"))
 }

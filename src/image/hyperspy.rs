@@ -123,8 +123,8 @@ impl Image {
             group.set_attr("offset", AttrValue::F64(0.0));
             group.set_attr("size", AttrValue::I64(size as i64));
             group.set_attr("units", string(if sizes.is_some() { "nm" } else { "px" }));
-            group.set_attr("navigate", AttrValue::U8(0));
-            group.set_attr("is_binned", AttrValue::U8(0));
+            // `navigate` and `is_binned` are left out: HyperSpy takes nothing but h5py's enumeration for a truth value, and both are
+            // false by default.
             signal.add_group(group.finish());
         }
         let metadata = self.hspy_metadata(signal.create_group("metadata"), &title);

@@ -91,7 +91,7 @@ mod tests {
         use ::png::{BitDepth, ColorType};
         let rgba = encode(3, 1, ColorType::Rgba, BitDepth::Eight, &[77, 77, 77, 255, 10, 20, 30, 255, 5, 5, 5, 0]);
         let image = read(&rgba).unwrap();
-        assert_eq!(image.data[0], 77.0);
+        assert_eq!(image.data[0].to_bits(), 77_f32.to_bits());
         assert!((image.data[1] - 18.15).abs() < 1e-5 && image.data[2].is_nan());
         assert_eq!(image.metadata.notes, [LUMINANCE_NOTE]);
         let grey = read(&encode(1, 1, ColorType::Rgb, BitDepth::Sixteen, &[1, 2, 1, 2, 1, 2])).unwrap();

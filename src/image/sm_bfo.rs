@@ -221,7 +221,7 @@ mod tests {
         let cells = UnitCellTable::read(found).unwrap().cells;
         assert_eq!((cells[1].index, cells[1].centre_px, cells[1].polarization), ([2, -2], [11.0, 21.5], None));
         assert_eq!((cells[0].intensities[4], cells[2].intensities[4], cells[0].a), (Some(5.0), None, None));
-        assert_eq!(cells[0].columns_px[1], [2.0, 17.0]);
+        assert_eq!(cells[0].columns_px.get(1), Some(&[2.0, 17.0]));
     }
 
     #[test]

@@ -142,7 +142,7 @@ fn values(result: DecodingResult) -> Vec<f64> {
         DecodingResult::I16(v) => v.into_iter().map(f64::from).collect(),
         DecodingResult::I32(v) => v.into_iter().map(f64::from).collect(),
         DecodingResult::I64(v) => v.into_iter().map(|x| x as f64).collect(),
-        DecodingResult::F16(v) => v.into_iter().map(|x| x.to_f64()).collect(),
+        DecodingResult::F16(v) => v.into_iter().map(half::f16::to_f64).collect(),
         DecodingResult::F32(v) => v.into_iter().map(f64::from).collect(),
         DecodingResult::F64(v) => v,
     }

@@ -32,9 +32,16 @@ impl Image {
             page.resolution_unit(ResolutionUnit::None);
             page.x_resolution(rational(1e3 / x));
             page.y_resolution(rational(1e3 / y));
+            // HyperSpy takes the scale of ImageJ's tags but not the unit; these four are Gatan's, which it understands whole.
+            for (tag, value) in [(65009, y), (65010, x)] {
+                page.encoder().write_tag(Tag::Unknown(tag), value * 1e-3)?;
+            }
+            for tag in [65003, 65004] {
+                page.encoder().write_tag(Tag::Unknown(tag), "nm")?;
+            }
         }
         if let Some([low, high]) = self.statistics().map(|s| [s.min, s.max]) {
-            description.push_str(&format!("min={low}\nmax={high}\n"));
+            description.extend(["min=", &low.to_string(), "\nmax=", &high.to_string(), "\n"]);
         }
         page.encoder().write_tag(Tag::ImageDescription, description.as_str())?;
         page.write_data(&self.data)?;
