@@ -1,7 +1,7 @@
 //! Damaged files of every format, a few thousand from fixed seeds: never a panic, never much memory, always a sentence.
 
 use super::dm::tests::writer::{Style, scene};
-use super::{Image, MAX_PIXELS, Page, ReadOptions};
+use super::{Image, MAX_PIXELS, Page, ReadOptions, UnitCellTable};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::path::{Path, PathBuf};
@@ -43,6 +43,9 @@ fn run_corpus() {
         let mut random = ChaCha8Rng::seed_from_u64(seed as u64);
         for damaged in damage(content, &mut random) {
             check(name, &damaged);
+            if content.starts_with(b"\x89HDF") {
+                check_streamed(name, &damaged);
+            }
             cases += 1;
         }
     }
@@ -109,6 +112,17 @@ fn check(name: &str, content: &[u8]) {
                 assert!(text.starts_with(&format!("`{name}`")) && text.len() > name.len() + 12 && text.len() < 4000, "{name}: {text}");
             }
         }
+    }
+}
+
+/// HDF5 files on disk are read piece by piece, by other code than those in memory.
+fn check_streamed(name: &str, content: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    for error in [Image::read(&path, &ReadOptions::default()).err(), UnitCellTable::read(&path).err()].into_iter().flatten() {
+        let text = error.to_string();
+        assert!(text.contains(name) && text.len() < 4000, "{text}");
     }
 }
 

@@ -63,6 +63,28 @@ pub struct Metadata {
     pub notes: Vec<String>,
 }
 
+impl Metadata {
+    /// These entries, and those of `other` where there are none; the notes of both.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.notes.extend(other.notes);
+        // A note that both have is said once, where it stands first.
+        let mut said = std::collections::BTreeSet::new();
+        self.notes.retain(|note| said.insert(note.clone()));
+        Self {
+            title: self.title.or(other.title),
+            beam_energy_kev: self.beam_energy_kev.or(other.beam_energy_kev),
+            convergence_mrad: self.convergence_mrad.or(other.convergence_mrad),
+            detector_name: self.detector_name.or(other.detector_name),
+            detector_inner_mrad: self.detector_inner_mrad.or(other.detector_inner_mrad),
+            detector_outer_mrad: self.detector_outer_mrad.or(other.detector_outer_mrad),
+            source_file: self.source_file.or(other.source_file),
+            original_units: self.original_units.or(other.original_units),
+            notes: self.notes,
+        }
+    }
+}
+
 impl Image {
     /// An image of `data` (row after row from the top) without pixel size.
     ///

@@ -80,8 +80,8 @@ impl Image {
             }
             decode(format, &std::fs::read(&path).map_err(failed)?, &options).map_err(|fault| fault.at(&path))?
         };
-        image.metadata.source_file = Some(path.display().to_string());
         sidecar::apply(&mut image, &path)?;
+        image.metadata.source_file = Some(path.display().to_string());
         finish(image, &options)
     }
 

@@ -87,7 +87,7 @@ pub(super) fn merge(image: &mut Image, text: &[u8]) -> Result<(), FileFault> {
         image.set_pixel_sizes_pm(x, sidecar.pixel_height_pm.unwrap_or(x)).map_err(|e| FileFault::unsupported(e.to_string()))?;
     }
     if let Some(metadata) = sidecar.metadata {
-        image.metadata = metadata;
+        image.metadata = metadata.or(std::mem::take(&mut image.metadata));
     }
     image.truth = sidecar.truth.or(image.truth.take());
     Ok(())
@@ -105,6 +105,18 @@ mod tests {
         let fault = merge(&mut image, br#"{"pixel_size_nm": 15.1}"#).unwrap_err().to_string();
         assert!(fault.contains("pixel_size_nm") && fault.contains("pixel_size_pm"), "{fault}");
         assert!(merge(&mut image, br#"{"pixel_size_pm": -1}"#).unwrap_err().to_string().contains("-1 pm"));
+    }
+
+    #[test]
+    fn entries_of_the_sidecar_win_and_the_others_stay() {
+        let mut image = Image::new(1, 1, vec![0.0]).unwrap();
+        image.metadata.beam_energy_kev = Some(300.0);
+        image.metadata.detector_inner_mrad = Some(70.0);
+        image.metadata.notes = vec!["of the file".into()];
+        merge(&mut image, br#"{"metadata": {"beam_energy_kev": 200, "notes": ["by hand"]}}"#).unwrap();
+        let m = &image.metadata;
+        assert_eq!((m.beam_energy_kev, m.detector_inner_mrad), (Some(200.0), Some(70.0)));
+        assert_eq!(m.notes, ["by hand", "of the file"]);
     }
 
     #[test]

@@ -40,17 +40,19 @@ pub(super) fn read(content: &[u8], page: Page) -> Result<Image, FileFault> {
     if page == Page::Sum && pages.iter().any(|p| (p.width, p.height) != (first.width, first.height)) {
         return Err(FileFault::unsupported("holds pages of different sizes, which cannot be added up; choose one by its number from 0"));
     }
-    let mut total: Option<Image> = None;
-    for info in &pages[chosen] {
-        decoder.seek_to_image(info.index).map_err(broken)?;
-        let image = read_page(&mut decoder, info, content.len())?;
-        match &mut total {
-            None => total = Some(image),
-            // In f32: a sum of 2^16 pages of 16-bit counts keeps 8 digits short of exact, far below its noise.
-            Some(sum) => sum.data.iter_mut().zip(&image.data).for_each(|(s, v)| *s += v),
+    let mut images = chosen.map(|i| {
+        decoder.seek_to_image(pages[i].index).map_err(broken)?;
+        read_page(&mut decoder, &pages[i], content.len())
+    });
+    let mut image = images.next().ok_or_else(|| FileFault::unsupported("holds no image"))??;
+    if page == Page::Sum {
+        // In f64: thousands of frames of 16-bit counts outgrow the 24 bits of f32.
+        let mut sum: Vec<f64> = image.data.iter().map(|&v| f64::from(v)).collect();
+        for next in images {
+            sum.iter_mut().zip(&next?.data).for_each(|(s, &v)| *s += f64::from(v));
         }
+        image.data = sum.into_iter().map(pixel).collect();
     }
-    let mut image = total.ok_or_else(|| FileFault::unsupported("holds no image"))?;
     calibrate(&mut decoder, &mut image);
     Ok(image)
 }

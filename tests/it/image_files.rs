@@ -22,11 +22,8 @@ fn page(page: Page) -> ReadOptions {
 /// All fixtures hold pixel (x, y) = 10 y + x on 5 x 4 pixels; `plus` is added to each.
 fn assert_is_the_image(image: &Image, plus: f32, name: &str) {
     assert_eq!((image.width, image.height), (5, 4), "{name}");
-    for (iy, row) in image.rows().enumerate() {
-        for (ix, &v) in row.iter().enumerate() {
-            assert_eq!(v, (10 * iy + ix) as f32 + plus, "{name}: pixel ({ix}, {iy})");
-        }
-    }
+    let expected: Vec<f32> = (0..20_u8).map(|i| f32::from(10 * (i / 5) + i % 5) + plus).collect();
+    assert_eq!(image.data, expected, "{name}");
 }
 
 fn assert_15_1_pm(image: &Image, name: &str) {
@@ -39,7 +36,7 @@ fn numpy_arrays_of_every_kind_give_the_image() {
     for name in ["f2.npy", "f8_big.npy", "u2.npy", "fortran.npy", "stored.npz"] {
         assert_is_the_image(&read(name, &ReadOptions::default()), 0.0, name);
     }
-    assert_eq!(read("bool.npy", &ReadOptions::default()).statistics().unwrap().max, 1.0);
+    assert_eq!(read("bool.npy", &ReadOptions::default()).statistics().map(|s| (s.min, s.max)), Some((0.0, 1.0)));
     assert_is_the_image(&read("deflated.npz", &key("first")), 0.0, "deflated.npz");
     assert_is_the_image(&read("deflated.npz:second", &ReadOptions::default()), 100.0, "deflated.npz:second");
     let error = Image::read(fixture("deflated.npz"), &ReadOptions::default()).unwrap_err().to_string();
