@@ -3,6 +3,7 @@
 mod cli;
 mod column_estimators;
 mod crystal;
+mod image_files;
 mod multislice;
 mod scene;
 mod slab;
