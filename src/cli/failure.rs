@@ -1,6 +1,6 @@
 //! Why a command failed, its exit code, and how a problem of a study is shown: file, line, the bad key underlined.
 
-use crate::study::{Problem, StudyError};
+use crate::study::{Problem, RunError, StudyError};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, ThemeCharacters, ThemeStyles};
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -12,6 +12,9 @@ pub(super) enum Failure {
     /// Something in a study file, or the file itself: exit code 2.
     #[error(transparent)]
     Study(#[from] StudyError),
+    /// The crystal, the physics or the disk: exit code 2 where the input is at fault, else 1.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// Something else the user gave: exit code 2.
     #[error("{0}")]
     BadInput(String),
@@ -39,7 +42,11 @@ impl Failure {
                 }
                 ExitCode::from(2)
             }
-            Self::Study(_) | Self::BadInput(_) => {
+            Self::Run(ref error) if !error.is_input() => {
+                show(&format!("error: {self}\n"));
+                ExitCode::from(1)
+            }
+            Self::Study(_) | Self::Run(_) | Self::BadInput(_) => {
                 show(&format!("error: {self}\n"));
                 ExitCode::from(2)
             }

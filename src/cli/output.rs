@@ -1,5 +1,6 @@
 //! Where a command's words go: data to stdout, talk to stderr; a reader that hangs up is no error.
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::io::{self, BufWriter, Stdout, Write};
 
@@ -33,6 +34,18 @@ impl Output {
             // Talk that nobody can hear is no reason to stop.
             let _ = writeln!(io::stderr(), "{text}");
         }
+    }
+
+    /// A progress bar on stderr; hidden with `--quiet` and where stderr is no terminal.
+    pub(super) fn bar(&self, steps: usize) -> ProgressBar {
+        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(steps as u64), target);
+        // The template is fixed text; should it ever be wrong, the plain bar does.
+        let style =
+            ProgressStyle::with_template("{wide_bar} {pos}/{len} k-points, {eta} left").unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style);
+        bar.enable_steady_tick(std::time::Duration::from_millis(500));
+        bar
     }
 
     /// The end: what is still buffered goes out.

@@ -2,7 +2,8 @@
 
 use super::failure::Failure;
 use super::output::Output;
-use crate::study::Study;
+use crate::study::plan::{self, Cost, Plan};
+use crate::study::{RunError, Study, run};
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
@@ -25,6 +26,20 @@ pub(super) enum Command {
     ///   mistilt study plan studies/tilt.toml --json
     #[command(verbatim_doc_comment)]
     Plan(StudyArgs),
+    /// Run a study and write its results and report
+    ///
+    /// Simulates every point (points that differ only in tilt, thickness, probe, detector or
+    /// estimator share one propagation of waves), measures the columns and writes
+    /// results/NAME/: records.csv and records.npz (one row a point, detector and estimator),
+    /// images/*.npy with their truth in a sidecar, figures/*.svg and *.png, provenance.json,
+    /// and report.html, which explains them. The folder appears when all is done.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt study run studies/tilt.toml
+    ///   mistilt study run studies/tilt.toml -o results/thin --set crystal.thickness_nm=10
+    #[command(verbatim_doc_comment)]
+    Run(RunArgs),
 }
 
 /// Which study.
@@ -51,7 +66,7 @@ pub struct RunArgs {
     /// The study and its overrides.
     #[command(flatten)]
     pub study: StudyArgs,
-    /// Folder of results. Default: results/ and the study's name and hash
+    /// Folder of results; one with earlier results is replaced. Default: results/ and the study's name
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Threads to compute with, 1 or more; the results do not depend on it. Default: all cores
@@ -62,16 +77,69 @@ pub struct RunArgs {
 pub(super) fn run(command: &Command, output: &mut Output) -> Result<(), Failure> {
     match command {
         Command::Plan(args) => plan(args, output),
+        Command::Run(args) => run_study(args, output),
     }
+}
+
+fn run_study(args: &RunArgs, output: &mut Output) -> Result<(), Failure> {
+    let study = args.study.read()?;
+    output.say(&headline(&study));
+    let target = args.output.clone().unwrap_or_else(|| PathBuf::from("results").join(&study.name));
+    let outcome = with_threads(args.threads, || {
+        let plan = Plan::new(study.points())?;
+        let bar = output.bar(plan.steps());
+        let outcome = run::run(&study, &plan, &target, &|steps| bar.inc(steps as u64))?;
+        bar.finish_and_clear();
+        Ok::<_, RunError>(outcome)
+    })?;
+    for sentence in outcome.warnings.iter().chain(&outcome.answers) {
+        output.say(sentence);
+    }
+    let report = outcome.folder.join("report.html");
+    output.say(&format!("{} measurements in {:.0} s. The report is {}", outcome.records.len(), outcome.seconds, report.display()));
+    if output.json {
+        let refused = outcome.records.iter().filter(|r| r.measured_pm.is_err()).count();
+        return Ok(output.json(&json!({
+            "folder": outcome.folder,
+            "report": report,
+            "points": study.points().len(),
+            "records": outcome.records.len(),
+            "refused": refused,
+            "seconds": outcome.seconds,
+            "answers": outcome.answers,
+            "warnings": outcome.warnings,
+        }))?);
+    }
+    Ok(output.data(&format!("{}\n", report.display()))?)
+}
+
+/// Runs `work` on so many threads, all cores if none are named.
+pub(super) fn with_threads<T: Send>(
+    threads: Option<NonZeroUsize>,
+    work: impl FnOnce() -> Result<T, RunError> + Send,
+) -> Result<T, Failure> {
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.map_or(0, NonZeroUsize::get));
+    let pool =
+        builder.build().map_err(|e| Failure::BadInput(format!("the threads could not be started ({e}); ask for fewer with --threads")))?;
+    Ok(pool.install(work)?)
 }
 
 fn plan(args: &StudyArgs, output: &mut Output) -> Result<(), Failure> {
     let study = args.read()?;
     output.say(&headline(&study));
+    let plan = Plan::new(study.points())?;
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let cost = plan.cost(threads)?;
+    output.say(&cost_lines(&plan, &cost, threads));
     if output.json {
-        return Ok(output.json(&plan_json(&study))?);
+        return Ok(output.json(&plan_json(&study, &plan, &cost))?);
     }
     Ok(output.data(&points_table(&study))?)
+}
+
+/// Rows the table will have.
+fn measurements(study: &Study) -> usize {
+    study.points().iter().map(|p| p.config.microscope.detectors.len() * p.config.measure.estimators.len()).sum()
 }
 
 /// One line: name, points and the axes that make them.
@@ -108,7 +176,48 @@ fn points_table(study: &Study) -> String {
     out
 }
 
-fn plan_json(study: &Study) -> Json {
+/// What is shared and what it costs.
+fn cost_lines(plan: &Plan, cost: &Cost, threads: usize) -> String {
+    let one = |p: &plan::Propagation| {
+        let grid = p.setting.grid;
+        let configurations = p.phonons().map_or(1, |f| 2 * f.1);
+        format!(
+            "  {}: {} × {} grid, {} k-points × {configurations} configurations, {:.0} waves, {} slices; serves {} points",
+            p.specimen.crystal.0,
+            grid.nx,
+            grid.ny,
+            p.k_points().iter().product::<usize>(),
+            p.waves(),
+            p.exits.last().copied().unwrap_or(0),
+            p.places.len()
+        )
+    };
+    let shared: Vec<String> = plan.propagations.iter().map(one).collect();
+    let propagations = match plan.propagations.len() {
+        1 => "1 propagation".to_owned(),
+        n => format!("{n} propagations"),
+    };
+    format!(
+        "{propagations}:\n{}\nabout {} on {threads} threads ({:.2e} pixel-slices, {:.0} transmission functions), {:.0} MB of memory",
+        shared.join("\n"),
+        duration(cost.seconds),
+        cost.pixel_slices,
+        cost.transmissions,
+        cost.bytes / 1e6
+    )
+}
+
+/// Seconds as a person says them.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 100.0 => format!("{s:.0} s"),
+        s if s < 6000.0 => format!("{:.0} min", s / 60.0),
+        s if s < 180_000.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.1} days", s / 86400.0),
+    }
+}
+
+fn plan_json(study: &Study, plan: &Plan, cost: &Cost) -> Json {
     let axes: Vec<Json> = study
         .axes
         .iter()
@@ -120,6 +229,11 @@ fn plan_json(study: &Study) -> Json {
         "file": study.source.name,
         "overrides": study.overrides,
         "points": study.points().len(),
+        "tasks": { "propagations": plan.propagations.len(), "k_points": plan.steps(), "measurements": measurements(study) },
+        "pixel_slices": cost.pixel_slices,
+        "transmission_functions": cost.transmissions,
+        "seconds": cost.seconds,
+        "bytes": cost.bytes,
         "axes": axes,
     })
 }

@@ -5,24 +5,26 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// Writes `path` by `fill`; on any failure the old file, if there was one, stays as it was.
+pub(crate) fn whole_file(path: &Path, fill: impl FnOnce(&mut BufWriter<&std::fs::File>) -> std::io::Result<()>) -> std::io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".mistilt-").suffix(".tmp");
+    // A temporary file is private by default; the result should be as readable as any file of this user.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let file = builder.tempfile_in(folder)?;
+    let mut buffer = BufWriter::new(file.as_file());
+    fill(&mut buffer)?;
+    buffer.flush()?;
+    drop(buffer);
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// [`whole_file`] with the room's error.
 pub(super) fn publish(path: &Path, fill: impl FnOnce(&mut BufWriter<&std::fs::File>) -> std::io::Result<()>) -> Result<(), ImageError> {
-    let write = || -> std::io::Result<()> {
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".mistilt-").suffix(".tmp");
-        // A temporary file is private by default; the result should be as readable as any file of this user.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder)?;
-        let mut buffer = BufWriter::new(file.as_file());
-        fill(&mut buffer)?;
-        buffer.flush()?;
-        drop(buffer);
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|source| ImageError::Write { path: path.to_path_buf(), source })
+    whole_file(path, fill).map_err(|source| ImageError::Write { path: path.to_path_buf(), source })
 }
 
 #[cfg(test)]

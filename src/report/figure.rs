@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::canvas::Canvas;
 use super::{ReportError, raster, svg};
+use crate::image::whole_file;
 
 /// A drawing ready to be saved or put in a page.
 #[derive(Clone, Debug)]
@@ -56,28 +57,7 @@ impl Figure {
 
 /// Write a file under another name first and rename it, so that a reader never meets half of it.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    let failed = |source| ReportError::Write { path: path.to_owned(), source };
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new().prefix(".mistilt-").tempfile_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    readable_by_all(file.as_file()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
-/// Temporary files are private to their owner; a result is as readable as any other file.
-#[cfg(unix)]
-fn readable_by_all(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable_by_all(_file: &std::fs::File) -> std::io::Result<()> {
-    Ok(())
+    whole_file(path, |file| file.write_all(bytes)).map_err(|source| ReportError::Write { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -3,17 +3,23 @@
 mod axes;
 mod check;
 pub mod compute;
+pub mod converge;
 mod error;
 pub mod file;
 pub mod measure;
 mod overrides;
 pub mod plan;
+pub mod run;
 mod run_error;
 mod schema;
 pub mod setup;
 pub mod spec;
+pub mod store;
+mod story;
 mod sweep;
+pub mod table;
 mod tree;
+mod trend;
 mod validate;
 
 pub use axes::{Axis, AxisValue, MAX_POINTS};
