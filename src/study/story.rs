@@ -23,6 +23,8 @@ const LOST_WARNING: f64 = 0.02;
 /// Field of view and pixel of the image panels, Å.
 const FIELD_ANGSTROM: f64 = 8.0;
 const PIXEL_ANGSTROM: f64 = 0.05;
+/// Where the panels start, Å: an A column stands at the origin of the cell, and none should stand on the edge.
+const ORIGIN_ANGSTROM: [f64; 2] = [-1.0, -1.0];
 
 /// What the page says, for the terminal.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +55,7 @@ impl Shown {
         for (i, j) in repeats(slab.in_plane_angstrom, FIELD_ANGSTROM) {
             let shift = combine(slab.in_plane_angstrom, [f64::from(i), f64::from(j)]);
             let mut mark = |r: [f64; 2], kind| {
-                let [x_px, y_px] = [0, 1].map(|c| (r[c] + shift[c]) / PIXEL_ANGSTROM);
+                let [x_px, y_px] = [0, 1].map(|c| (r[c] + shift[c] - ORIGIN_ANGSTROM[c]) / PIXEL_ANGSTROM);
                 if [x_px, y_px].iter().all(|p| (0.0..=side as f64 - 1.0).contains(p)) {
                     markers.push(Marker { x_px, y_px, kind });
                 }
@@ -66,7 +68,7 @@ impl Shown {
                 mark(found.position_angstrom, if a_site { ColumnMark::FittedA } else { ColumnMark::FittedB });
             }
         }
-        let values = image.sample([0.0; 2], PIXEL_ANGSTROM, side, side).into_iter().map(|v| v as f32).collect();
+        let values = image.sample(ORIGIN_ANGSTROM, PIXEL_ANGSTROM, side, side).into_iter().map(|v| v as f32).collect();
         let pixels = Pixels { values, width: side, height: side, pixel_size_pm: PIXEL_ANGSTROM * 100.0 };
         Self { point: point.index, panel: ImagePanel { title: String::new(), pixels, markers, arrows: Vec::new() } }
     }
