@@ -17,9 +17,9 @@ pub(super) const LEAST_PRESENT: f64 = 2.0 / 3.0;
 /// Pixels of a real image, row-major, y down; NaN, infinities and masked pixels count as absent.
 #[derive(Debug, Clone, Copy)]
 pub struct Pixels<'a> {
-    values: &'a [f32],
-    width: usize,
-    height: usize,
+    pub(super) values: &'a [f32],
+    pub(super) width: usize,
+    pub(super) height: usize,
     absent: Option<&'a [bool]>,
 }
 
@@ -35,6 +35,15 @@ impl<'a> Pixels<'a> {
     #[must_use]
     pub fn without(self, absent: &'a [bool]) -> Option<Self> {
         (absent.len() == self.values.len()).then_some(Self { absent: Some(absent), ..self })
+    }
+
+    /// The same marks on other values of the same shape.
+    pub(super) fn with_values<'b>(self, values: &'b [f32]) -> Pixels<'b>
+    where
+        'a: 'b,
+    {
+        debug_assert_eq!(values.len(), self.values.len());
+        Pixels { values, ..self }
     }
 
     /// Lays the present pixels of a row, from `column` on, into `values`, and 1 into their `weights`.

@@ -212,7 +212,7 @@ fn the_empirical_covariance_restores_coverage_that_correlated_noise_takes_from_t
     assert!((0.6..=0.76).contains(&formal) && (0.6..=0.76).contains(&empirical), "{formal} {empirical}");
 }
 
-/// A cell of BiFeO3 as ADF sees it at 0.2 Å a pixel: strong wide A columns at the corners, a weak B column off the middle, and the cells around it.
+/// A cell of `BiFeO3` as ADF sees it at 0.2 Å a pixel: strong wide A columns at the corners, a weak B column off the middle, and the cells around it.
 fn perovskite(shift: [f64; 2]) -> ([[f64; 2]; 5], Vec<Peak>) {
     let (pitch, origin) = (19.8, 10.3);
     let corner = |i: i32, j: i32| [origin + pitch * f64::from(i), origin + pitch * f64::from(j)];
