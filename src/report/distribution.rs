@@ -79,9 +79,11 @@ fn moments(values: &[f64]) -> Option<Moments> {
     Some(Moments { median, sigma: (variance * n / (n - 1.0)).sqrt(), skewness })
 }
 
-/// Histograms of the two components of a displacement.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Histograms of the two components of a displacement, or of its uncertainty.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Histograms {
+    /// Names of the two components with their unit.
+    pub names: [String; 2],
     /// What the figure shows, for readers who cannot see it; not drawn.
     pub title: String,
     /// Components to the right, pm; values that are not finite are left out.
@@ -90,6 +92,13 @@ pub struct Histograms {
     pub py_pm: Vec<f64>,
     /// Width on the page.
     pub width: Width,
+}
+
+impl Default for Histograms {
+    fn default() -> Self {
+        let names = ["shift in x, right (pm)", "shift in y, down (pm)"].map(str::to_owned);
+        Self { names, title: String::new(), px_pm: Vec::new(), py_pm: Vec::new(), width: Width::default() }
+    }
 }
 
 impl Histograms {
@@ -108,7 +117,7 @@ impl Histograms {
         let bins = Bins::new(&samples, axis);
         let counts = [bins.count(&samples[0]), bins.count(&samples[1])];
         let most = counts.iter().flatten().copied().max().unwrap_or(1);
-        for (index, name) in ["shift in x, right (pm)", "shift in y, down (pm)"].into_iter().enumerate() {
+        for (index, name) in self.names.iter().enumerate() {
             let frame = pair.frames[index];
             let plot = Plot { frame, x: axis, y: Axis { lo: 0.0, hi: 1.06 * most as f64, scale: Scale::Linear } };
             let canvas = &mut pair.canvas;

@@ -25,7 +25,7 @@ pub struct MapCell {
     pub px_pm: f64,
     /// Displacement of the B column downwards.
     pub py_pm: f64,
-    /// Standard deviation of each component; NaN where unknown.
+    /// Standard deviation of the displacement along its own direction; NaN where unknown.
     pub sigma_pm: f64,
     /// Whether its columns were found and fitted; other cells are grey with a cross.
     pub resolved: bool,
@@ -124,7 +124,7 @@ impl MapData {
         sheet.frame();
         let frame = sheet.field.frame;
         let bar = Rect { x: frame.right() + 6.0, y: frame.y, width: 6.0, height: frame.height };
-        colour_bar(&mut sheet.canvas, bar, |fraction| ColourMap::Viridis.color(fraction), (low, high), "σ of each component (pm)");
+        colour_bar(&mut sheet.canvas, bar, |fraction| ColourMap::Viridis.color(fraction), (low, high), "σ of the displacement (pm)");
         Ok(sheet.finish(style))
     }
 

@@ -8,7 +8,7 @@ use super::map::{MapCell, MapData, MapStyle};
 use super::picture::Pixels;
 use super::style::Width;
 use super::{Figure, ReportError};
-use crate::columns::{ColumnLattice, ColumnStatus};
+use crate::columns::{ColumnLattice, ColumnStatus, LatticeColumn};
 use crate::crystal::Site;
 use crate::image::Image;
 use crate::polarization::{Cell, ChargeModel, Comparison, PolarizationMap};
@@ -81,11 +81,19 @@ impl Portrait<'_> {
                     .to_owned(),
             });
         }
+        out.extend(self.uncertainty_distribution()?);
         let shifts = self.shifts_pm();
         let component = |c: usize| shifts.iter().map(|s| s[c]).collect::<Vec<f64>>();
         if shifts.len() > 1 {
             let (px_pm, py_pm) = (component(0), component(1));
-            let figure = Histograms { title: "Distribution of the displacements".to_owned(), px_pm, py_pm, width: Width::Double }.draw()?;
+            let figure = Histograms {
+                title: "Distribution of the displacements".to_owned(),
+                px_pm,
+                py_pm,
+                width: Width::Double,
+                ..Histograms::default()
+            }
+            .draw()?;
             let caption =
                 "How the two components are distributed over the cells; a lopsided distribution can be the work of mis-tilt.".to_owned();
             out.push(Captioned { stem: "histograms", figure, caption });
@@ -98,6 +106,27 @@ impl Portrait<'_> {
             });
         }
         Ok(out)
+    }
+
+    /// How the uncertainties of the fits are distributed; `None` where no fit carries one.
+    fn uncertainty_distribution(&self) -> Result<Option<Captioned>, ReportError> {
+        let sigmas: Vec<[f64; 2]> =
+            self.map.cells.iter().filter_map(|c| self.map.fitted_sigma_pm(c)).filter(|s| s.iter().all(|v| v.is_finite())).collect();
+        if sigmas.len() < 2 {
+            return Ok(None);
+        }
+        let component = |c: usize| sigmas.iter().map(|s| s[c]).collect::<Vec<f64>>();
+        let figure = Histograms {
+            names: ["σ in x from the fits (pm)", "σ in y from the fits (pm)"].map(str::to_owned),
+            title: "Distribution of the uncertainties".to_owned(),
+            px_pm: component(0),
+            py_pm: component(1),
+            width: Width::Double,
+        }
+        .draw()?;
+        let caption =
+            "Standard deviations of the two components from the fits of each cell, residuals correlated between pixels allowed for.";
+        Ok(Some(Captioned { stem: "uncertainty-histograms", figure, caption: caption.to_owned() }))
     }
 
     /// The page with these figures.
@@ -220,17 +249,8 @@ impl Portrait<'_> {
     }
 
     fn columns_figure(&self) -> Result<Figure, ReportError> {
-        let markers: Vec<Marker> = self
-            .columns
-            .columns
-            .iter()
-            .filter(|c| c.status != ColumnStatus::Failed)
-            .map(|c| Marker {
-                x_px: c.position_px[0],
-                y_px: c.position_px[1],
-                kind: if c.site == Site::A { ColumnMark::FittedA } else { ColumnMark::FittedB },
-            })
-            .collect();
+        let markers: Vec<Marker> =
+            self.columns.columns.iter().filter(|c| c.status != ColumnStatus::Failed).map(|c| self.marker(c)).collect();
         let size = self.pixel_size_pm();
         let arrow =
             |c: &Cell| Arrow { x_px: c.centre_px[0], y_px: c.centre_px[1], dx_pm: c.shift_px[0] * size, dy_pm: c.shift_px[1] * size };
@@ -252,6 +272,13 @@ impl Portrait<'_> {
                 .collect(),
         };
         ImageRow { title: "Fitted columns".to_owned(), panels: vec![whole, enlarged], width: Width::Double, ..ImageRow::default() }.draw()
+    }
+
+    /// A column where it was measured; B columns of the map where the map has them, which may know better than a fit of B alone.
+    fn marker(&self, column: &LatticeColumn) -> Marker {
+        let in_map = if column.site == Site::B { self.map.cell(column.index) } else { None };
+        let [x_px, y_px] = in_map.map_or(column.position_px, |c| [c.centre_px[0] + c.shift_px[0], c.centre_px[1] + c.shift_px[1]]);
+        Marker { x_px, y_px, kind: if column.site == Site::A { ColumnMark::FittedA } else { ColumnMark::FittedB } }
     }
 
     /// Upper left corner and side of the enlarged square: some cells around the cell nearest to the middle of the map.

@@ -262,7 +262,7 @@ fn maps_of_a_vortex() {
     let style = MapStyle { title: "Polarization map".into(), ..MapStyle::default() };
     check(&map.colour_wheel(&style).unwrap(), "map_wheel", &["radius 50 pm", "x right, y down", "2 nm"]);
     check(&map.arrows(&style).unwrap(), "map_arrows", &["displacement", "x right, y down"]);
-    check(&map.uncertainty(&style).unwrap(), "map_sigma", &["σ of each component (pm)"]);
+    check(&map.uncertainty(&style).unwrap(), "map_sigma", &["σ of the displacement (pm)"]);
     check(&map.difference(&truth, &style).unwrap(), "map_difference", &["ΔP along x", "difference (pm)"]);
     let blind = MapData { cells: map.cells.iter().map(|cell| MapCell { resolved: false, ..*cell }).collect(), ..map };
     assert!(blind.colour_wheel(&style).unwrap_err().to_string().contains("no cell is resolved; check the pixel size"));
@@ -276,6 +276,7 @@ fn distributions_of_displacements() {
         px_pm: map.cells.iter().map(|cell| cell.px_pm).collect(),
         py_pm: map.cells.iter().map(|cell| cell.py_pm).collect(),
         width: Width::Double,
+        ..Histograms::default()
     };
     check(&histograms.draw().unwrap(), "histograms", &["shift in x, right (pm)", "skewness"]);
     check(&Histograms { width: Width::Single, ..histograms }.draw().unwrap(), "histograms_single", &["median"]);
