@@ -152,7 +152,11 @@ impl Portrait<'_> {
     #[must_use]
     pub fn answers(&self) -> Vec<String> {
         let s = self.map.summary();
-        let pair = |a: Option<f64>, b: Option<f64>| format!("({:+.1}, {:+.1}) pm", a.unwrap_or(f64::NAN), b.unwrap_or(f64::NAN));
+        let known = |v: Option<f64>| v.filter(|v| v.is_finite());
+        let pair = |a: Option<f64>, b: Option<f64>| match (known(a), known(b)) {
+            (Some(a), Some(b)) => format!("({a:+.1}, {b:+.1}) pm"),
+            _ => "unknown".to_owned(),
+        };
         let mut out = vec![
             format!(
                 "{} cells measured, {} left out, {} unresolved (shorter than twice their uncertainty).",

@@ -15,10 +15,17 @@ use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Pixel of the images that are kept, Å: finer than the 0.1 to 0.2 Å of real scans.
-const PIXEL_ANGSTROM: f64 = 0.1;
-/// Cells of the kept images, each way, at least this far, Å.
-const FIELD_ANGSTROM: f64 = 11.0;
+/// The square of an image that is turned into pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Field {
+    /// Side, Å.
+    pub side_angstrom: f64,
+    /// Pixel, Å.
+    pub pixel_angstrom: f64,
+}
+
+/// Images that a study keeps: a few cells, sampled finer than the 0.1 to 0.2 Å of real scans.
+const KEPT: Field = Field { side_angstrom: 11.0, pixel_angstrom: 0.1 };
 
 /// What a run left behind.
 #[derive(Debug)]
@@ -50,7 +57,7 @@ pub fn run(study: &Study, plan: &Plan, target: &Path, progress: &(dyn Fn(usize) 
             for (number, detector) in setup::detectors(&point.config.microscope).iter().enumerate() {
                 let Some(image) = measure::image(propagation, &images, place, point, number) else { continue };
                 let file = image_folder.join(format!("point-{:04}-{}.npy", point.index, file_name(&detector.name)));
-                pixels(propagation, &image, place, point, number).and_then(|i| i.write_npy(&file)).map_err(image_error(&file))?;
+                pixels(propagation, &image, place, point, number, KEPT).and_then(|i| i.write_npy(&file)).map_err(image_error(&file))?;
                 if number == 0 && show.contains(&point.index) {
                     shown.push(Shown::new(propagation, &image, place, point));
                 }
@@ -72,7 +79,7 @@ pub fn run(study: &Study, plan: &Plan, target: &Path, progress: &(dyn Fn(usize) 
 }
 
 /// Runs one point of a study to its image on one detector, with its truth.
-pub fn simulate(point: &Point, detector: usize, progress: &(dyn Fn(usize) + Sync)) -> Result<(Image, Vec<Record>), RunError> {
+pub fn simulate(point: &Point, detector: usize, field: Field, progress: &(dyn Fn(usize) + Sync)) -> Result<(Image, Vec<Record>), RunError> {
     let plan = Plan::new(std::slice::from_ref(point))?;
     let propagation = &plan.propagations[0];
     let images = Images::compute(propagation, progress)?;
@@ -80,7 +87,7 @@ pub fn simulate(point: &Point, detector: usize, progress: &(dyn Fn(usize) + Sync
     let image = measure::image(propagation, &images, place, point, detector)
         .ok_or_else(|| RunError::NoSuchPoint { asked: detector, points: point.config.microscope.detectors.len() })?;
     let records = measure::records(propagation, &images, place, point)?;
-    let pixels = pixels(propagation, &image, place, point, detector).map_err(image_error(Path::new("image")))?;
+    let pixels = pixels(propagation, &image, place, point, detector, field).map_err(image_error(Path::new("image")))?;
     Ok((pixels, records))
 }
 
@@ -91,10 +98,12 @@ fn pixels(
     place: Place,
     point: &Point,
     detector: usize,
+    field: Field,
 ) -> Result<Image, crate::image::ImageError> {
-    let side = (FIELD_ANGSTROM / PIXEL_ANGSTROM) as usize;
-    let data = image.sample([0.0; 2], PIXEL_ANGSTROM, side, side).into_iter().map(|v| v as f32).collect();
-    let mut out = Image::new(side, side, data)?.with_pixel_size_pm(PIXEL_ANGSTROM * 100.0)?;
+    let Field { side_angstrom, pixel_angstrom } = field;
+    let side = (side_angstrom / pixel_angstrom).round() as usize;
+    let data = image.sample([0.0; 2], pixel_angstrom, side, side).into_iter().map(|v| v as f32).collect();
+    let mut out = Image::new(side, side, data)?.with_pixel_size_pm(pixel_angstrom * 100.0)?;
     let (microscope, ring) = (&point.config.microscope, &point.config.microscope.detectors[detector]);
     out.metadata.title = Some(format!("{} point {}", propagation.specimen.crystal.0, point.index));
     out.metadata.detector_name = Some(ring.name.clone());
@@ -103,23 +112,23 @@ fn pixels(
     out.metadata.detector_inner_mrad = Some(ring.inner_mrad);
     out.metadata.detector_outer_mrad = Some(ring.outer_mrad);
     out.metadata.notes = vec!["values are the fraction of the beam on the detector; x right, y down".to_owned()];
-    out.truth = Some(truth(propagation, place, point));
+    out.truth = Some(truth(propagation, place, point, field));
     Ok(out)
 }
 
 /// The true columns of the field of view, and the true shift of every cell, by in-plane repeat.
-fn truth(propagation: &Propagation, place: Place, point: &Point) -> Truth {
+fn truth(propagation: &Propagation, place: Place, point: &Point, field: Field) -> Truth {
     let slab = &propagation.specimen.slab;
     let thickness = propagation.specimen.stack.thickness_angstrom(propagation.exits[place.exit]);
     let tilted = slab.columns_at(point.config.crystal.specimen_tilt_mrad, thickness);
     let cells = slab.true_shift_pm().unwrap_or_default();
     let mut truth = Truth::default();
-    for (i, j) in repeats(slab.in_plane_angstrom, FIELD_ANGSTROM) {
+    for (i, j) in repeats(slab.in_plane_angstrom, field.side_angstrom) {
         let shift = combine(slab.in_plane_angstrom, [f64::from(i), f64::from(j)]);
-        let to_px = |r: [f64; 2]| [0, 1].map(|c| (r[c] + shift[c]) / PIXEL_ANGSTROM);
+        let to_px = |r: [f64; 2]| [0, 1].map(|c| (r[c] + shift[c]) / field.pixel_angstrom);
         for column in &tilted {
             let (entrance, mean, exit) = (column.entrance_angstrom, column.mean_angstrom, column.exit_angstrom);
-            if inside(to_px(entrance)) && matches!(column.site, Site::A | Site::B) {
+            if inside(to_px(entrance), field) && matches!(column.site, Site::A | Site::B) {
                 truth.columns.push(TruthColumn {
                     site: column.site,
                     cell: [i, j],
@@ -129,15 +138,15 @@ fn truth(propagation: &Propagation, place: Place, point: &Point) -> Truth {
                 });
             }
         }
-        if let Some(cell) = cells.first().filter(|c| inside(to_px(slab.columns[c.b_column].position_angstrom))) {
+        if let Some(cell) = cells.first().filter(|c| inside(to_px(slab.columns[c.b_column].position_angstrom), field)) {
             truth.cells.push(TruthCell { index: [i, j], shift_pm: cell.shift_pm });
         }
     }
     truth
 }
 
-fn inside(px: [f64; 2]) -> bool {
-    px.iter().all(|&p| (0.0..=FIELD_ANGSTROM / PIXEL_ANGSTROM - 1.0).contains(&p))
+fn inside(px: [f64; 2], field: Field) -> bool {
+    px.iter().all(|&p| (0.0..=field.side_angstrom / field.pixel_angstrom - 1.0).contains(&p))
 }
 
 /// In-plane repeats that can reach a square field of view.
