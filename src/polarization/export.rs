@@ -1,6 +1,7 @@
 //! Polarization maps as tables (CSV) and arrays (NPZ); px and pm as named, x right, y down. Files appear whole or not at all.
 
 use super::{PolarizationError, PolarizationMap};
+use crate::image::whole_file;
 use ndarray::{Array1, Array2};
 use std::io::{self, Write};
 use std::path::Path;
@@ -94,16 +95,7 @@ fn number(value: f64) -> String {
     if value.is_finite() { value.to_string() } else { String::new() }
 }
 
-/// Writes through a temporary file in the same folder, renamed when it is whole.
+/// Writes a whole file or none.
 fn written(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), PolarizationError> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let result = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-        let mut buffered = io::BufWriter::new(file.as_file_mut());
-        write(&mut buffered)?;
-        buffered.flush()?;
-        drop(buffered);
-        file.as_file().sync_all()?;
-        file.persist(path).map(|_| ()).map_err(|e| e.error)
-    });
-    result.map_err(|source| PolarizationError::Write { path: path.to_owned(), source })
+    whole_file(path, |file| write(file)).map_err(|source| PolarizationError::Write { path: path.to_owned(), source })
 }
