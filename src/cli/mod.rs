@@ -1,10 +1,13 @@
 //! The command `mistilt`: parses arguments, calls the library, prints. Data goes to stdout, talk to stderr.
 
+mod columns;
 mod completions;
 mod converge;
 mod failure;
 mod man;
+mod open;
 mod output;
+mod polarization;
 mod schema;
 mod simulate;
 mod structures;
@@ -78,6 +81,33 @@ enum Command {
     ///   mistilt converge studies/tilt.toml --point 3 --json
     #[command(verbatim_doc_comment)]
     Converge(converge::Args),
+    /// Find and fit the atomic columns of an image
+    ///
+    /// Reads .npy, .npz, TIFF, PNG, HyperSpy .hspy, .emd (Berkeley, Velox), .h5 and Gatan .dm3/.dm4,
+    /// finds the lattice, tells the A and B sublattices apart and fits every column. Prints one
+    /// line a column: site, index, position and its standard deviation in px (x right, y down).
+    ///
+    /// Examples:
+    ///
+    ///   mistilt columns scan.dm4 > columns.csv
+    ///   mistilt columns scan.tif --zone 110 --estimator gaussian --json
+    #[command(verbatim_doc_comment)]
+    Columns(columns::Args),
+    /// Map the polarization of an image: B column minus the mean of its A columns
+    ///
+    /// Finds and fits the columns of an image of a perovskite, and writes a folder with
+    /// cells.csv and map.npz (displacement in pm, uncertainty, local lattice parameters,
+    /// intensities; one row a cell), columns.csv, polarization-x.hspy and -y.hspy (for
+    /// HyperSpy), figures/*.svg and *.png, and report.html. x points right, y down. Where the
+    /// image carries its truth (a simulated one does), map and truth are compared.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt polarization scan.hspy
+    ///   mistilt polarization photo.png --pixel-size-pm 15.1 --legend-pm 40
+    ///   mistilt polarization scan.tif --lattice-pm 396 --bright-site A --zone 100 -o results/scan
+    #[command(verbatim_doc_comment)]
+    Polarization(polarization::Args),
     /// List the crystal structures that ship
     ///
     /// Example:
@@ -131,6 +161,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Study(command) => study::run(&command, &mut output),
         Command::Simulate(args) => simulate::run(&args, &mut output),
         Command::Converge(args) => converge::run(&args, &mut output),
+        Command::Columns(args) => columns::run(&args, &mut output),
+        Command::Polarization(args) => polarization::run(&args, &mut output),
         Command::Structures => structures::run(&mut output),
         Command::Schema => schema::run(&mut output),
         Command::Completions(args) => completions::run(&args, &mut output),

@@ -1,12 +1,12 @@
 //! Polarization maps as tables (CSV) and arrays (NPZ); px and pm as named, x right, y down. Files appear whole or not at all.
 
-use super::{PolarizationError, PolarizationMap};
+use super::{ChargeModel, PolarizationError, PolarizationMap};
 use crate::image::whole_file;
 use ndarray::{Array1, Array2};
 use std::io::{self, Write};
 use std::path::Path;
 
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 21] = [
     "index_a",
     "index_b",
     "centre_x_px",
@@ -20,6 +20,8 @@ const COLUMNS: [&str; 19] = [
     "scatter_x_pm",
     "scatter_y_pm",
     "covariance_xy_px2",
+    "collective_mode_x_uc_per_cm2",
+    "collective_mode_y_uc_per_cm2",
     "unresolved",
     "a_px",
     "b_px",
@@ -45,7 +47,10 @@ impl PolarizationMap {
                 row.extend(cell.shift_px.map(|v| number(pm(v))));
                 row.extend([cell.covariance_px2[0], cell.covariance_px2[2]].map(|v| number(pm(v.sqrt()))));
                 row.extend(cell.scatter_px.map(|v| number(pm(v))));
-                row.extend([number(cell.covariance_px2[1]), u8::from(cell.unresolved).to_string()]);
+                row.push(number(cell.covariance_px2[1]));
+                let density = self.polarization_uc_per_cm2(cell, ChargeModel::CollectiveMode).unwrap_or([f64::NAN; 2]);
+                row.extend(density.map(number));
+                row.push(u8::from(cell.unresolved).to_string());
                 row.extend([cell.a_px, cell.b_px, cell.angle_deg, cell.a_intensity, cell.b_intensity].map(number));
                 table.write_record(row)?;
             }
@@ -53,7 +58,7 @@ impl PolarizationMap {
         })
     }
 
-    /// Writes the same as arrays for `numpy.load`: `index` (N, 2), `centre_px`, `shift_px`, `shift_pm`, `scatter_px` (N, 2),
+    /// Writes the same as arrays for `numpy.load`: `index` (N, 2), `centre_px`, `shift_px`, `shift_pm`, `scatter_px`, `collective_mode_uc_per_cm2` (N, 2),
     /// `covariance_px2` (N, 3: xx, xy, yy), `unresolved`, `a_px`, `b_px`, `angle_deg`, `a_intensity`, `b_intensity` (N), and
     /// `pixel_size_pm`, `lattice_a_px` (1). Unknown values are NaN.
     ///
@@ -77,6 +82,8 @@ impl PolarizationMap {
             archive.add_array("scatter_px", &pairs(&|c| c.scatter_px)).map_err(other)?;
             let covariance = Array2::from_shape_fn((n, 3), |(i, k)| self.cells[i].covariance_px2[k]);
             archive.add_array("covariance_px2", &covariance).map_err(other)?;
+            let density = |c: &super::Cell| self.polarization_uc_per_cm2(c, ChargeModel::CollectiveMode).unwrap_or([f64::NAN; 2]);
+            archive.add_array("collective_mode_uc_per_cm2", &pairs(&density)).map_err(other)?;
             archive.add_array("unresolved", &Array1::from_iter(self.cells.iter().map(|c| c.unresolved))).map_err(other)?;
             archive.add_array("a_px", &singles(&|c| c.a_px)).map_err(other)?;
             archive.add_array("b_px", &singles(&|c| c.b_px)).map_err(other)?;
@@ -95,7 +102,6 @@ fn number(value: f64) -> String {
     if value.is_finite() { value.to_string() } else { String::new() }
 }
 
-/// Writes a whole file or none.
 fn written(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), PolarizationError> {
     whole_file(path, |file| write(file)).map_err(|source| PolarizationError::Write { path: path.to_owned(), source })
 }
