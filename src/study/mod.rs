@@ -1,4 +1,5 @@
-//! Studies: the file that declares one, its sweep, its checks; angles in mrad, thickness and defocus in nm, units in every name.
+//! Studies: from the file that declares one, through its checks, plan and run, to its records and report; angles in mrad, thickness and
+//! defocus in nm, shifts in pm, units in every name.
 
 mod axes;
 mod check;

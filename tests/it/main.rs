@@ -3,6 +3,7 @@
 mod cli;
 mod column_estimators;
 mod crystal;
+mod house;
 mod image_files;
 mod multislice;
 mod perovskite_scene;

@@ -1,4 +1,4 @@
-//! SIMD vectors of f32 whose lanes are independent waves; the one file of this room that needs `unsafe`. Source: Intel's intrinsics guide.
+//! SIMD vectors of f32 whose lanes are independent waves; the one file of the crate that needs `unsafe`. Source: Intel's intrinsics guide.
 //!
 //! A value of a vector type is itself the proof that the processor has the instructions: the first one comes only from
 //! [`Vector::zero_if_supported`], every other one is computed from it. So all operations are safe to call.
