@@ -32,6 +32,14 @@ pub struct Scan<'a> {
 }
 
 impl Scan<'_> {
+    /// Refuses, before any wave runs, an aperture or detector beyond the band limit.
+    pub fn check(&self) -> Result<(), MultisliceError> {
+        for detector in self.detectors {
+            self.setting.check_angle(&format!("detector {}", detector.name), detector.outer_mrad)?;
+        }
+        self.setting.check_angle("the aperture", self.probe.convergence_mrad)
+    }
+
     /// Detector signals `[probe][exit][detector]`, fraction of the beam, for probes at `positions_angstrom`.
     ///
     /// `slices(class)` gives the configuration a Bloch class goes through: the same for all in a crystal at rest.
@@ -41,10 +49,7 @@ impl Scan<'_> {
         slices: &(dyn Fn(usize) -> Vec<Slice> + Sync),
         positions_angstrom: &[[f64; 2]],
     ) -> Result<Vec<Vec<Vec<f64>>>, MultisliceError> {
-        for detector in self.detectors {
-            self.setting.check_angle(&format!("detector {}", detector.name), detector.outer_mrad)?;
-        }
-        self.setting.check_angle("the aperture", self.probe.convergence_mrad)?;
+        self.check()?;
         let classes: Vec<Bloch> = (0..self.k_points[0] * self.k_points[1]).map(|i| self.bloch(i)).collect();
         let share = |bloch: &Bloch| self.aperture(bloch).iter().map(Complex64::norm_sqr).sum::<f64>();
         let total: f64 = classes.iter().map(share).sum();

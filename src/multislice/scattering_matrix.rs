@@ -180,7 +180,8 @@ impl ScatteringStudy<'_> {
         })
     }
 
-    fn check(&self) -> Result<(), MultisliceError> {
+    /// Refuses, before any wave runs, an aperture or detector beyond the band limit, and counters the phonon seeds cannot hold.
+    pub fn check(&self) -> Result<(), MultisliceError> {
         let centre = self.centre();
         for illumination in &self.illuminations {
             let beam = illumination.probe.beam;

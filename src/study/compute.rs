@@ -5,7 +5,7 @@ use super::spec::Method;
 use super::{RunError, setup};
 use crate::image::FourierImage;
 use crate::microscope::Edge;
-use crate::multislice::{ImageStack, Scan, ScatteringStudy};
+use crate::multislice::{Illumination, ImageStack, Scan, ScatteringStudy};
 use crate::specimen::{Sign, Slice};
 
 /// The images of one propagation.
@@ -53,6 +53,28 @@ fn scattering_matrix(p: &Propagation) -> ScatteringStudy<'_> {
     }
 }
 
+fn scan<'a>(p: &'a Propagation, illumination: &Illumination) -> Scan<'a> {
+    Scan {
+        setting: p.setting,
+        k_points: p.k_points(),
+        probe: illumination.probe.clone(),
+        specimen_tilt_mrad: illumination.specimen_tilt_mrad,
+        detectors: &p.detectors,
+        exits: &p.exits,
+        edge: Edge::AreaWeighted,
+    }
+}
+
+/// Refuses, before anything runs, what the propagation would refuse once its waves are due.
+pub(super) fn check(p: &Propagation) -> Result<(), RunError> {
+    match p.shared.simulation.method {
+        Method::ScatteringMatrix => scattering_matrix(p).check()?,
+        Method::Probes => p.illuminations.iter().try_for_each(|i| scan(p, i).check())?,
+    }
+    p.specimen.slab.true_shift_pm()?;
+    Ok(())
+}
+
 /// Probe by probe: every pair of configurations is a group of its own.
 fn probes(p: &Propagation, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageStack, RunError> {
     let mut elements: Vec<_> = p.specimen.stack.slab.atoms.iter().map(|a| a.element).collect();
@@ -64,15 +86,7 @@ fn probes(p: &Propagation, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageSta
     let groups = phonons.as_ref().map_or(1, |f| f.1);
     let mut images = vec![Vec::new(); groups];
     for illumination in &p.illuminations {
-        let scan = Scan {
-            setting: p.setting,
-            k_points: p.k_points(),
-            probe: illumination.probe.clone(),
-            specimen_tilt_mrad: illumination.specimen_tilt_mrad,
-            detectors: &p.detectors,
-            exits: &p.exits,
-            edge: Edge::AreaWeighted,
-        };
+        let scan = scan(p, illumination);
         for (pair, group) in images.iter_mut().enumerate() {
             let signs: &[Sign] = if phonons.is_some() { &[Sign::Plus, Sign::Minus] } else { &[Sign::Plus] };
             let mut sum: Option<Vec<Vec<FourierImage>>> = None;

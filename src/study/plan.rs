@@ -1,7 +1,7 @@
 //! The plan of a study: which points share one propagation, and what each propagation costs, before anything runs.
 
 use super::spec::{Method, Point, TiltRaster};
-use super::{RunError, setup};
+use super::{RunError, compute, setup};
 use crate::microscope::AnnularDetector;
 use crate::multislice::{Illumination, Setting, beam_tilt};
 use crate::specimen::{FrozenPhonons, Slice};
@@ -60,7 +60,7 @@ pub struct Cost {
 }
 
 impl Plan {
-    /// Groups points by what they share.
+    /// Groups points by what they share; refuses angles, counters and crystals that the run would refuse.
     pub fn new(points: &[Point]) -> Result<Self, RunError> {
         let mut keys: Vec<String> = Vec::new();
         let mut propagations: Vec<Propagation> = Vec::new();
@@ -77,6 +77,7 @@ impl Plan {
             propagations[number].add(index, point);
         }
         propagations.iter_mut().for_each(Propagation::sort_exits);
+        propagations.iter().try_for_each(compute::check)?;
         Ok(Self { propagations })
     }
 

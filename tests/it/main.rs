@@ -1,14 +1,19 @@
 //! End-to-end tests and tests against references, in one binary.
 
+mod abtem;
 mod cli;
 mod column_estimators;
 mod crystal;
 mod house;
 mod image_files;
+mod invariance;
+mod kirkland;
 mod multislice;
+mod null_test;
 mod perovskite_scene;
 mod polarization_map;
 mod real_images;
 mod scene;
 mod slab;
 mod studies;
+mod study_run;
