@@ -129,7 +129,9 @@ impl ScatteringStudy<'_> {
             }
         }
         for (exits, total) in lost.iter_mut().zip(&total) {
-            exits.iter_mut().for_each(|l| *l /= total);
+            for lost in exits {
+                *lost /= total;
+            }
         }
         let weights = group_shares.iter().map(|g| g[0] / total[0]).collect();
         Ok(ImageStack { images, weights, lost, engine: engine.name() })
@@ -360,6 +362,7 @@ impl ScatteringStudy<'_> {
 }
 
 /// Whether two illuminations read the same M: one tilt, one energy.
+#[expect(clippy::float_cmp, reason = "settings are copied, never computed: equal ones are equal bit by bit")]
 fn same_matrix(a: &Illumination, b: &Illumination) -> bool {
     a.specimen_tilt_mrad == b.specimen_tilt_mrad && a.probe.beam == b.probe.beam
 }

@@ -66,14 +66,12 @@ impl Plan {
         let mut propagations: Vec<Propagation> = Vec::new();
         for (index, point) in points.iter().enumerate() {
             let key = shared_key(point);
-            let number = match keys.iter().position(|k| *k == key) {
-                Some(number) => number,
-                None => {
-                    propagations.push(Propagation::new(point)?);
-                    keys.push(key);
-                    keys.len() - 1
-                }
-            };
+            let known = keys.iter().position(|k| *k == key);
+            let number = known.unwrap_or(keys.len());
+            if known.is_none() {
+                propagations.push(Propagation::new(point)?);
+                keys.push(key);
+            }
             propagations[number].add(index, point);
         }
         propagations.iter_mut().for_each(Propagation::sort_exits);
@@ -120,10 +118,9 @@ impl Propagation {
         let config = &point.config;
         let specimen = setup::specimen(&config.crystal, &config.simulation)?;
         let setting = setup::setting(config, &specimen)?;
-        if let Some([nx, ny]) = config.simulation.phonons.map(|_| config.simulation.k_points.map(|n| n as usize)) {
-            if nx % specimen.period != 0 || ny % specimen.period != 0 {
-                return Err(crate::multislice::MultisliceError::PeriodDoesNotDivide { period: specimen.period, nx, ny }.into());
-            }
+        let [nx, ny] = config.simulation.k_points.map(|n| n as usize);
+        if config.simulation.phonons.is_some() && !(nx.is_multiple_of(specimen.period) && ny.is_multiple_of(specimen.period)) {
+            return Err(crate::multislice::MultisliceError::PeriodDoesNotDivide { period: specimen.period, nx, ny }.into());
         }
         let raster_origin = match config.simulation.tilt_raster {
             TiltRaster::Shared => [0.0; 2],

@@ -18,6 +18,8 @@ use serde_json::Value as Json;
 
 /// Figures of the sweep at most: a larger study shows its first combinations and says so.
 const MAX_FIGURES: usize = 8;
+/// Sentences the page opens with at most.
+const SENTENCES: usize = 7;
 /// Loss through the band limit above which the reader is warned.
 const LOST_WARNING: f64 = 0.02;
 /// Field of view and pixel of the image panels, Å.
@@ -86,7 +88,7 @@ pub(super) fn points_to_show(study: &Study) -> Vec<usize> {
         ends.dedup();
         ends
     } else {
-        study.report.images_at.iter().filter_map(|v| numbers.iter().position(|n| n == v)).collect()
+        study.report.images_at.iter().filter_map(|v| numbers.iter().position(|n| n - v == 0.0)).collect()
     };
     let chosen = |p: &&Point| {
         study.axes.iter().enumerate().all(|(i, other)| {
@@ -162,7 +164,6 @@ fn answers(study: &Study, records: &[Record], trends: &[Trend]) -> Vec<String> {
         out.push(format!("The largest apparent shift of the study is {size:.1} pm: {}, {}{at}.", r.detector, r.estimator));
     }
     // Many combinations: the table holds them all, the page opens with the first few.
-    const SENTENCES: usize = 7;
     if out.len() > SENTENCES {
         let last = out.pop();
         out.truncate(SENTENCES - 1);
@@ -208,7 +209,7 @@ fn charts(study: &Study, records: &[Record]) -> Vec<(String, LineChart)> {
         .map(|k| {
             let own: Vec<&Record> = records.iter().filter(|r| key(r) == *k).collect();
             let setting: Vec<String> = others.iter().zip(&k.1).map(|(&i, v)| format!("{} {v}", plain(&study.axes[i].column))).collect();
-            let title = format!("Apparent B−A shift, {}{}", k.0, setting.iter().map(|s| format!(", {s}")).collect::<String>());
+            let title = format!("Apparent B−A shift, {}", [std::slice::from_ref(&k.0), &setting[..]].concat().join(", "));
             let name: String = k.0.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
             (name, chart(study, x, panel, &own, title))
         })
