@@ -29,7 +29,11 @@ fn plan_prints_points_on_stdout_and_talk_on_stderr() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(text(&output.stdout).lines().count(), 45);
     assert_eq!(text(&output.stdout).lines().next().unwrap(), "point  specimen_tilt_x_mrad  thickness_nm");
-    assert_eq!(text(&output.stderr), "tilt: 44 points = 11 specimen_tilt_x_mrad × 4 thickness_nm\n");
+    let said = text(&output.stderr);
+    assert_eq!(said.lines().next().unwrap(), "tilt: 44 points = 11 specimen_tilt_x_mrad × 4 thickness_nm");
+    for part in ["1 propagation:", "64 k-points × 2 configurations", "serves 44 points", "of memory"] {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
     assert!(mistilt(&["study", "plan", "studies/tilt.toml", "--quiet"]).stderr.is_empty());
 }
 
