@@ -7,6 +7,7 @@ use crate::columns::{ColumnLattice, ColumnStatus, Estimator, PixelWindow, Pixels
 use crate::crystal::Site;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// Which image.
 #[derive(Debug, Clone, clap::Args)]
@@ -68,8 +69,10 @@ pub(super) fn csv_text(columns: &ColumnLattice) -> String {
             ColumnStatus::Failed => "refused",
         };
         let [x, y] = c.position_px;
-        text += &format!(
-            "{site},{},{},{x},{y},{},{},{},{status}\n",
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{site},{},{},{x},{y},{},{},{},{status}",
             c.index[0],
             c.index[1],
             number(xx.sqrt()),

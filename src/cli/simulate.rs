@@ -68,10 +68,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let name = &detectors[detector].name;
     let own: Vec<&Record> = records.iter().filter(|r| r.detector == *name).collect();
     for r in &own {
-        if let (Ok(m), Some(a)) = (&r.measured_pm, r.apparent_pm()) {
+        if let (Ok([mx, my]), Some([ax, ay])) = (&r.measured_pm, r.apparent_pm()) {
             output.say(&format!(
                 "{}: B−A ({:+.2}, {:+.2}) pm, of which ({:+.2}, {:+.2}) pm is not in the crystal",
-                r.estimator, m[0], m[1], a[0], a[1]
+                r.estimator, mx, my, ax, ay
             ));
         }
     }

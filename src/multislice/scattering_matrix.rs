@@ -129,7 +129,9 @@ impl ScatteringStudy<'_> {
             }
         }
         for (exits, total) in lost.iter_mut().zip(&total) {
-            exits.iter_mut().for_each(|l| *l /= total);
+            for l in exits.iter_mut() {
+                *l /= total;
+            }
         }
         let weights = group_shares.iter().map(|g| g[0] / total[0]).collect();
         Ok(ImageStack { images, weights, lost, engine: engine.name() })

@@ -36,7 +36,8 @@ impl Setting {
         oversampling: usize,
     ) -> Result<Self, MultisliceError> {
         let wanted = cell_angstrom.map(|a| norm(a) / pixel_angstrom * oversampling as f64);
-        if !(wanted[0] * wanted[1] < Self::MAX_POINTS as f64) {
+        let points = wanted[0] * wanted[1];
+        if points.is_nan() || points >= Self::MAX_POINTS as f64 {
             let [nx, ny] = wanted.map(|n| n as usize);
             return Err(MultisliceError::GridTooLarge { nx, ny, limit: Self::MAX_POINTS });
         }

@@ -132,10 +132,10 @@ impl Frame<'_> {
             .collect();
         let mut shifts = Vec::new();
         for cell in self.truth {
-            let b = displaced[cell.b_column].clone()?;
+            let b = displaced[cell.b_column]?;
             let mut cage = Vec::new();
             for &a in &cell.a_columns {
-                cage.push(displaced[a].clone()?);
+                cage.push(displaced[a]?);
             }
             let a = mean(cage.into_iter());
             shifts.push([b[0] - a[0], b[1] - a[1]]);

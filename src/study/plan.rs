@@ -66,13 +66,12 @@ impl Plan {
         let mut propagations: Vec<Propagation> = Vec::new();
         for (index, point) in points.iter().enumerate() {
             let key = shared_key(point);
-            let number = match keys.iter().position(|k| *k == key) {
-                Some(number) => number,
-                None => {
-                    propagations.push(Propagation::new(point)?);
-                    keys.push(key);
-                    keys.len() - 1
-                }
+            let number = if let Some(number) = keys.iter().position(|k| *k == key) {
+                number
+            } else {
+                propagations.push(Propagation::new(point)?);
+                keys.push(key);
+                keys.len() - 1
             };
             propagations[number].add(index, point);
         }
@@ -120,10 +119,9 @@ impl Propagation {
         let config = &point.config;
         let specimen = setup::specimen(&config.crystal, &config.simulation)?;
         let setting = setup::setting(config, &specimen)?;
-        if let Some([nx, ny]) = config.simulation.phonons.map(|_| config.simulation.k_points.map(|n| n as usize)) {
-            if nx % specimen.period != 0 || ny % specimen.period != 0 {
-                return Err(crate::multislice::MultisliceError::PeriodDoesNotDivide { period: specimen.period, nx, ny }.into());
-            }
+        let [nx, ny] = config.simulation.k_points.map(|n| n as usize);
+        if nx % specimen.period != 0 || ny % specimen.period != 0 {
+            return Err(crate::multislice::MultisliceError::PeriodDoesNotDivide { period: specimen.period, nx, ny }.into());
         }
         let raster_origin = match config.simulation.tilt_raster {
             TiltRaster::Shared => [0.0; 2],

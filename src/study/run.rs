@@ -85,7 +85,7 @@ pub fn simulate(point: &Point, detector: usize, field: Field, progress: &(dyn Fn
     let images = Images::compute(propagation, progress)?;
     let place = propagation.places[0];
     let image = measure::image(propagation, &images, place, point, detector)
-        .ok_or_else(|| RunError::NoSuchPoint { asked: detector, points: point.config.microscope.detectors.len() })?;
+        .ok_or(RunError::NoSuchPoint { asked: detector, points: point.config.microscope.detectors.len() })?;
     let records = measure::records(propagation, &images, place, point)?;
     let pixels = pixels(propagation, &image, place, point, detector, field).map_err(image_error(Path::new("image")))?;
     Ok((pixels, records))

@@ -208,7 +208,7 @@ fn charts(study: &Study, records: &[Record]) -> Vec<(String, LineChart)> {
         .map(|k| {
             let own: Vec<&Record> = records.iter().filter(|r| key(r) == *k).collect();
             let setting: Vec<String> = others.iter().zip(&k.1).map(|(&i, v)| format!("{} {v}", plain(&study.axes[i].column))).collect();
-            let title = format!("Apparent B−A shift, {}{}", k.0, setting.iter().map(|s| format!(", {s}")).collect::<String>());
+            let title = std::iter::once(format!("Apparent B−A shift, {}", k.0)).chain(setting).collect::<Vec<_>>().join(", ");
             let name: String = k.0.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
             (name, chart(study, x, panel, &own, title))
         })

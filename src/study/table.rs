@@ -85,7 +85,7 @@ impl Table {
                     Column::Numbers(values) => npz.add_array(name.as_str(), &Array1::from_vec(values.clone()))?,
                     Column::Integers(values) => npz.add_array(name.as_str(), &Array1::from_vec(values.clone()))?,
                     Column::Texts(values) => {
-                        npz.add_array(name.as_str(), &Array1::from_vec(values.iter().map(|v| Unicode::new(v)).collect()))?
+                        npz.add_array(name.as_str(), &Array1::from_vec(values.iter().map(|v| Unicode::new(v)).collect()))?;
                     }
                 }
             }

@@ -164,7 +164,12 @@ fn with_its_own_numerics_the_program_shows_the_same_trends() {
                 let sampled = through_positions(&at_positions(&ours[e][0]));
                 let theirs = through_positions(&on_ring(&bins, exits[e], rings[0][0], rings[0][1]));
                 for es in [Estimator::Gaussian, Estimator::CentreOfMass] {
-                    println!("{tilt} {e} {es:?} {:?} {:?} {:?}", offset_pm(&ours[e][0], es), offset_pm(&sampled, es), offset_pm(&theirs, es));
+                    println!(
+                        "{tilt} {e} {es:?} {:?} {:?} {:?}",
+                        offset_pm(&ours[e][0], es),
+                        offset_pm(&sampled, es),
+                        offset_pm(&theirs, es)
+                    );
                 }
                 println!("mean {} {}", sampled.mean(), theirs.mean());
                 [sampled, theirs].map(|image| offset_pm(&image, Estimator::Gaussian))

@@ -88,9 +88,8 @@ fn seeds_scatter_by_the_sampling_error_that_is_reported() {
         let own: Vec<&Record> = found.iter().filter(|r| r.estimator == estimator).collect();
         assert_eq!(own.len(), seeds);
         // The truth is zero, so the mean square is the variance; x and y are alike.
-        let mean_square = |of: &dyn Fn(&Record) -> [f64; 2]| {
-            (own.iter().flat_map(|r| of(r)).map(|v| v * v).sum::<f64>() / (2 * seeds) as f64).sqrt()
-        };
+        let mean_square =
+            |of: &dyn Fn(&Record) -> [f64; 2]| (own.iter().flat_map(|r| of(r)).map(|v| v * v).sum::<f64>() / (2 * seeds) as f64).sqrt();
         let (scatter, reported) = (mean_square(&apparent), mean_square(&|r| r.sampling_sigma_pm));
         println!("{estimator}: scatter {scatter:.4} pm, reported {reported:.4} pm");
         assert!((0.5..2.0).contains(&(scatter / reported)), "{estimator}: scatter {scatter:.4} pm, reported {reported:.4} pm");

@@ -99,9 +99,25 @@ fn table_holds_every_record(target: &Path, records: &[Record]) {
     let mut csv = csv::Reader::from_path(target.join("records.csv")).unwrap();
     let header: Vec<String> = csv.headers().unwrap().iter().map(str::to_owned).collect();
     let expected = [
-        "point", "specimen_tilt_x_mrad", "thickness_nm", "detector", "estimator", "slab_thickness_nm", "measured_x_pm", "true_x_pm",
-        "apparent_x_pm", "sampling_sigma_x_pm", "measured_y_pm", "true_y_pm", "apparent_y_pm", "sampling_sigma_y_pm",
-        "mean_intensity_fraction", "lost_fraction", "refusal", "engine", "seed",
+        "point",
+        "specimen_tilt_x_mrad",
+        "thickness_nm",
+        "detector",
+        "estimator",
+        "slab_thickness_nm",
+        "measured_x_pm",
+        "true_x_pm",
+        "apparent_x_pm",
+        "sampling_sigma_x_pm",
+        "measured_y_pm",
+        "true_y_pm",
+        "apparent_y_pm",
+        "sampling_sigma_y_pm",
+        "mean_intensity_fraction",
+        "lost_fraction",
+        "refusal",
+        "engine",
+        "seed",
     ];
     assert_eq!(header, expected);
     let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
