@@ -151,18 +151,23 @@ pub(super) fn tell(
 }
 
 fn answers(study: &Study, records: &[Record], trends: &[Trend]) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
+    let mut out: Vec<String> = Trend::summary(trends).into_iter().collect();
     for trend in trends.iter().filter(|t| t.is_tilt) {
         out.push(trend.sentence());
     }
     let largest = records.iter().filter_map(|r| r.apparent_pm().map(|a| (r, a[0].hypot(a[1])))).max_by(|a, b| a.1.total_cmp(&b.1));
     if let Some((r, size)) = largest {
-        let place: Vec<String> = study.points()[r.point].values.iter().map(|(name, value)| format!("{} {value}", plain(name))).collect();
+        let place: Vec<String> = study.points()[r.point]
+            .values
+            .iter()
+            .enumerate()
+            .map(|(i, (_, value))| label_value(&study.axes[i], &value.to_string()))
+            .collect();
         let at = if place.is_empty() { String::new() } else { format!(" ({})", place.join(", ")) };
-        out.push(format!("The largest apparent shift of the study is {size:.1} pm: {}, {}{at}.", r.detector, r.estimator));
+        out.push(format!("The largest apparent shift of the study is {size:.1} pm: {}, {}{at}.", r.detector, plain(r.estimator)));
     }
     // Many combinations: the table holds them all, the page opens with the first few.
-    const SENTENCES: usize = 7;
+    const SENTENCES: usize = 8;
     if out.len() > SENTENCES {
         let last = out.pop();
         out.truncate(SENTENCES - 1);
