@@ -25,7 +25,8 @@ fn formula(crystal: &Crystal) -> String {
     for atom in &crystal.atoms {
         counts.entry(atom.element.atomic_number()).or_insert((atom.element.symbol(), 0.0)).1 += atom.occupancy;
     }
+    let one = |n: f64| (n - 1.0).abs() < f64::EPSILON;
     let heavy_first: Vec<String> =
-        counts.values().rev().map(|(symbol, n)| if *n == 1.0 { (*symbol).to_owned() } else { format!("{symbol}{n}") }).collect();
+        counts.values().rev().map(|(symbol, n)| if one(*n) { (*symbol).to_owned() } else { format!("{symbol}{n}") }).collect();
     heavy_first.join(" ")
 }

@@ -43,7 +43,7 @@ impl Pseudocubic {
 impl Crystal {
     /// The pseudocubic basis: the A–A vectors of 3.5 to 4.5 Å, averaged over the cell so that lattice vectors are exactly whole
     /// numbers of them. Among the 24 right-handed choices of axes it is the one in which the mean B-minus-A displacement has no
-    /// negative component and its largest component along the third axis (so it lies along +[111] in R3c, +[001] in P4mm);
+    /// negative component and its largest component along the third axis (so it lies along +⟨111⟩ in R3c, +⟨001⟩ in P4mm);
     /// what that leaves open is settled by nearness to the Cartesian x, y, z.
     pub fn pseudocubic(&self) -> Result<Pseudocubic> {
         let fail = |why: &str| CrystalError::NoPseudocubic { crystal: self.name.clone(), why: why.into() };

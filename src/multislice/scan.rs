@@ -12,6 +12,9 @@ use num_complex::Complex64;
 use rayon::prelude::*;
 use std::f64::consts::TAU;
 
+/// Probes that travel together: one block of the widest lanes.
+const BATCH: usize = 16;
+
 /// What a direct scan needs beside the engine.
 #[derive(Debug, Clone)]
 pub struct Scan<'a> {
@@ -53,8 +56,7 @@ impl Scan<'_> {
         let classes: Vec<Bloch> = (0..self.k_points[0] * self.k_points[1]).map(|i| self.bloch(i)).collect();
         let share = |bloch: &Bloch| self.aperture(bloch).iter().map(Complex64::norm_sqr).sum::<f64>();
         let total: f64 = classes.iter().map(share).sum();
-        // Probes in batches of one block of lanes; sums over classes in order.
-        const BATCH: usize = 16;
+        // Sums run over classes in order, so no thread count changes a byte.
         let batches: Vec<&[[f64; 2]]> = positions_angstrom.chunks(BATCH).collect();
         let signals: Result<Vec<_>, MultisliceError> = batches
             .par_iter()

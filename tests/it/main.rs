@@ -1,5 +1,8 @@
 //! End-to-end tests and tests against references, in one binary.
 
+#![allow(clippy::print_stdout, reason = "tests show the numbers they judge, with --nocapture")]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "the files were named by this crate")]
+
 mod abtem;
 mod cli;
 mod column_estimators;
