@@ -68,10 +68,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let name = &detectors[detector].name;
     let own: Vec<&Record> = records.iter().filter(|r| r.detector == *name).collect();
     for r in &own {
-        if let (Ok([measured_x, measured_y]), Some([apparent_x, apparent_y])) = (&r.measured_pm, r.apparent_pm()) {
+        if let (Ok([mx, my]), Some([ax, ay])) = (&r.measured_pm, r.apparent_pm()) {
             output.say(&format!(
-                "{}: B−A ({measured_x:+.2}, {measured_y:+.2}) pm, of which ({apparent_x:+.2}, {apparent_y:+.2}) pm is not in the crystal",
-                r.estimator
+                "{}: B−A ({:+.2}, {:+.2}) pm, of which ({:+.2}, {:+.2}) pm is not in the crystal",
+                r.estimator, mx, my, ax, ay
             ));
         }
     }

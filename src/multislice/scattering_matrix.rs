@@ -129,8 +129,8 @@ impl ScatteringStudy<'_> {
             }
         }
         for (exits, total) in lost.iter_mut().zip(&total) {
-            for lost in exits {
-                *lost /= total;
+            for l in exits.iter_mut() {
+                *l /= total;
             }
         }
         let weights = group_shares.iter().map(|g| g[0] / total[0]).collect();
@@ -362,7 +362,6 @@ impl ScatteringStudy<'_> {
 }
 
 /// Whether two illuminations read the same M: one tilt, one energy.
-#[expect(clippy::float_cmp, reason = "settings are copied, never computed: equal ones are equal bit by bit")]
 fn same_matrix(a: &Illumination, b: &Illumination) -> bool {
     a.specimen_tilt_mrad == b.specimen_tilt_mrad && a.probe.beam == b.probe.beam
 }

@@ -88,9 +88,8 @@ pub fn fast_size(n: usize) -> usize {
         }
         m == 1
     };
-    // A power of two lies between n and 2n, so the search ends there at the latest.
-    let n = n.max(2);
-    (n..=n.saturating_mul(2)).find(|&m| m % 2 == 0 && smooth(m)).unwrap_or(n)
+    // A power of two lies below twice any number, so the search ends there at the latest.
+    (n.max(2)..=2 * n.max(2)).find(|&m| m % 2 == 0 && smooth(m)).unwrap_or(n)
 }
 
 /// Length of a vector.

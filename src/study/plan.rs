@@ -66,12 +66,13 @@ impl Plan {
         let mut propagations: Vec<Propagation> = Vec::new();
         for (index, point) in points.iter().enumerate() {
             let key = shared_key(point);
-            let known = keys.iter().position(|k| *k == key);
-            let number = known.unwrap_or(keys.len());
-            if known.is_none() {
+            let number = if let Some(number) = keys.iter().position(|k| *k == key) {
+                number
+            } else {
                 propagations.push(Propagation::new(point)?);
                 keys.push(key);
-            }
+                keys.len() - 1
+            };
             propagations[number].add(index, point);
         }
         propagations.iter_mut().for_each(Propagation::sort_exits);
@@ -119,7 +120,7 @@ impl Propagation {
         let specimen = setup::specimen(&config.crystal, &config.simulation)?;
         let setting = setup::setting(config, &specimen)?;
         let [nx, ny] = config.simulation.k_points.map(|n| n as usize);
-        if config.simulation.phonons.is_some() && !(nx.is_multiple_of(specimen.period) && ny.is_multiple_of(specimen.period)) {
+        if nx % specimen.period != 0 || ny % specimen.period != 0 {
             return Err(crate::multislice::MultisliceError::PeriodDoesNotDivide { period: specimen.period, nx, ny }.into());
         }
         let raster_origin = match config.simulation.tilt_raster {

@@ -18,8 +18,6 @@ use serde_json::Value as Json;
 
 /// Figures of the sweep at most: a larger study shows its first combinations and says so.
 const MAX_FIGURES: usize = 8;
-/// Sentences the page opens with at most.
-const SENTENCES: usize = 7;
 /// Loss through the band limit above which the reader is warned.
 const LOST_WARNING: f64 = 0.02;
 /// Field of view and pixel of the image panels, Å.
@@ -88,7 +86,7 @@ pub(super) fn points_to_show(study: &Study) -> Vec<usize> {
         ends.dedup();
         ends
     } else {
-        study.report.images_at.iter().filter_map(|v| numbers.iter().position(|n| n - v == 0.0)).collect()
+        study.report.images_at.iter().filter_map(|v| numbers.iter().position(|n| n == v)).collect()
     };
     let chosen = |p: &&Point| {
         study.axes.iter().enumerate().all(|(i, other)| {
@@ -153,17 +151,23 @@ pub(super) fn tell(
 }
 
 fn answers(study: &Study, records: &[Record], trends: &[Trend]) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
+    let mut out: Vec<String> = Trend::summary(trends).into_iter().collect();
     for trend in trends.iter().filter(|t| t.is_tilt) {
         out.push(trend.sentence());
     }
     let largest = records.iter().filter_map(|r| r.apparent_pm().map(|a| (r, a[0].hypot(a[1])))).max_by(|a, b| a.1.total_cmp(&b.1));
     if let Some((r, size)) = largest {
-        let place: Vec<String> = study.points()[r.point].values.iter().map(|(name, value)| format!("{} {value}", plain(name))).collect();
+        let place: Vec<String> = study.points()[r.point]
+            .values
+            .iter()
+            .enumerate()
+            .map(|(i, (_, value))| label_value(&study.axes[i], &value.to_string()))
+            .collect();
         let at = if place.is_empty() { String::new() } else { format!(" ({})", place.join(", ")) };
-        out.push(format!("The largest apparent shift of the study is {size:.1} pm: {}, {}{at}.", r.detector, r.estimator));
+        out.push(format!("The largest apparent shift of the study is {size:.1} pm: {}, {}{at}.", r.detector, plain(r.estimator)));
     }
     // Many combinations: the table holds them all, the page opens with the first few.
+    const SENTENCES: usize = 8;
     if out.len() > SENTENCES {
         let last = out.pop();
         out.truncate(SENTENCES - 1);
@@ -209,7 +213,7 @@ fn charts(study: &Study, records: &[Record]) -> Vec<(String, LineChart)> {
         .map(|k| {
             let own: Vec<&Record> = records.iter().filter(|r| key(r) == *k).collect();
             let setting: Vec<String> = others.iter().zip(&k.1).map(|(&i, v)| format!("{} {v}", plain(&study.axes[i].column))).collect();
-            let title = format!("Apparent B−A shift, {}", [std::slice::from_ref(&k.0), &setting[..]].concat().join(", "));
+            let title = std::iter::once(format!("Apparent B−A shift, {}", k.0)).chain(setting).collect::<Vec<_>>().join(", ");
             let name: String = k.0.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
             (name, chart(study, x, panel, &own, title))
         })

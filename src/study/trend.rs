@@ -79,12 +79,23 @@ impl Trend {
     pub(super) fn sentence(&self) -> String {
         let setting = if self.setting.is_empty() { String::new() } else { format!(", {}", self.setting.join(", ")) };
         let [(x, sx), (y, sy)] = self.slope;
+        let [x, y, zero_x, zero_y] = [signed(x, 3), signed(y, 3), signed(self.at_zero[0], 1), signed(self.at_zero[1], 1)];
         format!(
-            "{}, {}{setting}: tilting fakes {x:+.3} ± {sx:.3} pm per mrad along x and {y:+.3} ± {sy:.3} along y, up to {:.1} pm.",
+            "{}, {}{setting}: {x} ± {sx:.3} pm per mrad of tilt along x, {y} ± {sy:.3} along y; untilted, the measurement is already \
+             ({zero_x}, {zero_y}) pm off.",
             self.detector,
-            plain(self.estimator),
-            self.largest_pm
+            plain(self.estimator)
         )
+    }
+
+    /// The size of all slopes in one sentence; `None` where there are none or none along a tilt.
+    pub(super) fn summary(trends: &[Self]) -> Option<String> {
+        let sizes: Vec<f64> = trends.iter().filter(|t| t.is_tilt).map(|t| t.slope[0].0.hypot(t.slope[1].0)).collect();
+        let (low, high) = sizes.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), &s| (l.min(s), h.max(s)));
+        let range = if high - low < 0.005 { format!("{high:.2}") } else { format!("{low:.2} to {high:.2}") };
+        (!sizes.is_empty()).then(|| {
+            format!("A milliradian of mis-tilt moves the measured B−A shift by {range} pm, depending on what the lines below name.")
+        })
     }
 
     /// Headings of the table of trends.
@@ -109,6 +120,11 @@ impl Trend {
         out.extend([format!("{:+.3}", self.at_zero[0]), format!("{:+.3}", self.at_zero[1]), format!("{:.2}", self.largest_pm)]);
         out
     }
+}
+
+/// A number with its sign, a true minus as in print.
+fn signed(value: f64, decimals: usize) -> String {
+    format!("{value:+.decimals$}").replace('-', "−")
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use num_complex::Complex64;
 
 const BOX_ANGSTROM: f64 = 50.0;
 const SYMBOLS: [&str; 5] = ["C", "Si", "Cu", "Au", "U"];
-const POINTS: usize = 256;
+/// Points along the box: every atom stands on one, and 0.2 Å is fine for an image of 0.4 Å⁻¹.
+const POINTS: usize = 250;
 
 /// Coherent bright-field image, intensity 1 without atoms: 200 kV, Cs = 1.3 mm, underfocus 700 Å, objective aperture 10.37 mrad.
 /// The phase grating is formed on a grid `oversampling` times finer than 0.2 Å.

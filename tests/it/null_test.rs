@@ -44,13 +44,13 @@ fn an_upright_cubic_crystal_has_no_shift_and_a_tilted_one_a_negative_one() {
     // 16 k-points with one antithetic pair each: 32 configurations.
     let simulation = "k_points = [4, 4]\nphonon_pairs = 1";
     let found = run(&study(20.0, [70.0, 115.0], simulation, "\"crystal.specimen_tilt_x_mrad\" = [0, 5, 10]"));
-    for record in &found {
-        println!("{} {} {:?} ± {:?}", record.point, record.estimator, apparent(record), record.sampling_sigma_pm);
-    }
+    for record in &found {}
     assert_eq!(found.len(), 9);
     for record in found.iter().filter(|r| r.point == 0) {
-        let [x, y] = apparent(record);
-        assert!(x.abs() < 0.1 && y.abs() < 0.1, "{} sees ({x:+.3}, {y:+.3}) pm in an upright cubic crystal", record.estimator);
+        // What 32 configurations leave is a sampling error of 0.1 to 0.2 pm, and reported as such.
+        for (shift, sigma) in apparent(record).into_iter().zip(record.sampling_sigma_pm) {
+            assert!(shift.abs() < 3.0 * sigma && sigma < 0.25, "{} sees {shift:+.3} ± {sigma:.3} pm upright", record.estimator);
+        }
     }
     // Fe follows the tilt less than Bi: the shift points against a positive tilt.
     for record in found.iter().filter(|r| r.estimator == "maximum" && r.point > 0) {
@@ -65,12 +65,13 @@ fn an_upright_cubic_crystal_has_no_shift_and_a_tilted_one_a_negative_one() {
 #[test]
 fn opposite_tilts_fake_opposite_shifts() {
     let simulation = "k_points = [2, 2]\nphonons = false\nprecision = \"f64\"\npixel_angstrom = 0.08";
-    let found = run(&study(8.0, [50.0, 70.0], simulation, "\"crystal.specimen_tilt_x_mrad\" = [-5, 5]"));
-    let (minus, plus): (Vec<&Record>, Vec<&Record>) = found.iter().partition(|r| r.point == 0);
-    assert_eq!(plus.len(), 3);
-    for (minus, plus) in minus.iter().zip(&plus) {
+    let found = run(&study(8.0, [50.0, 70.0], simulation, "\"crystal.specimen_tilt_x_mrad\" = [-5, 0, 5]"));
+    assert_eq!(found.len(), 9);
+    for upright in &found[3..6] {
+        assert!(apparent(upright).iter().all(|x| x.abs() < 1e-6), "at rest and upright nothing is shifted: {upright:?}");
+    }
+    for (minus, plus) in found[..3].iter().zip(&found[6..]) {
         let (a, b) = (apparent(minus), apparent(plus));
-        println!("{} {a:?} {b:?}", plus.estimator);
         assert!(b[0].abs() > 0.3, "{}: the tilt must fake something: {b:?}", plus.estimator);
         for c in 0..2 {
             assert!((a[c] + b[c]).abs() < 1e-6, "{}: {a:?} and {b:?} are no opposites", plus.estimator);
@@ -91,7 +92,6 @@ fn seeds_scatter_by_the_sampling_error_that_is_reported() {
         let mean_square =
             |of: &dyn Fn(&Record) -> [f64; 2]| (own.iter().flat_map(|r| of(r)).map(|v| v * v).sum::<f64>() / (2 * seeds) as f64).sqrt();
         let (scatter, reported) = (mean_square(&apparent), mean_square(&|r| r.sampling_sigma_pm));
-        println!("{estimator}: scatter {scatter:.4} pm, reported {reported:.4} pm");
         assert!((0.5..2.0).contains(&(scatter / reported)), "{estimator}: scatter {scatter:.4} pm, reported {reported:.4} pm");
     }
 }
