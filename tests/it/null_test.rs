@@ -44,7 +44,6 @@ fn an_upright_cubic_crystal_has_no_shift_and_a_tilted_one_a_negative_one() {
     // 16 k-points with one antithetic pair each: 32 configurations.
     let simulation = "k_points = [4, 4]\nphonon_pairs = 1";
     let found = run(&study(20.0, [70.0, 115.0], simulation, "\"crystal.specimen_tilt_x_mrad\" = [0, 5, 10]"));
-    for record in &found {}
     assert_eq!(found.len(), 9);
     for record in found.iter().filter(|r| r.point == 0) {
         // What 32 configurations leave is a sampling error of 0.1 to 0.2 pm, and reported as such.
