@@ -267,10 +267,11 @@ impl ScatteringStudy<'_> {
     fn propagate_class(&self, engine: &dyn Engine, class: &Class, index: usize) -> Result<ClassResult, MultisliceError> {
         let last = self.exits.last().copied().unwrap_or(0);
         let mut result = ClassResult { images: Vec::new(), lost: vec![vec![0.0; self.exits.len()]; self.illuminations.len()] };
+        let draw = FrozenPhonons::shared_by_opposite(index, self.k_points);
         let configurations: Vec<Vec<(f64, Vec<Slice>)>> = match &self.phonons {
             None => vec![vec![(1.0, self.stack.at_rest(last))]],
             Some((phonons, pairs)) => (0..*pairs)
-                .map(|pair| [Sign::Plus, Sign::Minus].map(|s| (0.5, self.stack.displaced(last, phonons, index, pair, s))).into())
+                .map(|pair| [Sign::Plus, Sign::Minus].map(|s| (0.5, self.stack.displaced(last, phonons, draw, pair, s))).into())
                 .collect(),
         };
         let pairs = configurations.len() as f64;

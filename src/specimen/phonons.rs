@@ -33,6 +33,17 @@ impl FrozenPhonons {
         Self { streams: Streams::new("mistilt 2026 frozen phonon displacements", seed) }
     }
 
+    /// The k-point counter of Bloch class `index` of a k-grid: k0 and −k0 share one draw.
+    ///
+    /// The class −k0 of the displacements −u is the inversion image of the class k0 of +u, so with both signs of both classes the sampling
+    /// error of a shift cancels to leading order, and wholly where the crystal has an inversion centre and stands upright.
+    #[must_use]
+    pub fn shared_by_opposite(index: usize, k_points: [usize; 2]) -> usize {
+        let [nx, ny] = k_points;
+        let opposite = (ny - index / nx) % ny * nx + (nx - index % nx) % nx;
+        index.min(opposite)
+    }
+
     /// In-plane displacement (x, y), Å, of one atom of tensor `u_angstrom2`, for the counters `[k_point, pair, repeat, atom]`.
     ///
     /// The Cholesky factor of the in-plane part of the tensor turns two standard normals into correlated displacements.
@@ -75,6 +86,17 @@ mod tests {
     }
 
     #[expect(clippy::float_cmp, reason = "one draw is the other bit by bit, or it is another")]
+    #[test]
+    fn opposite_k_points_share_a_draw_and_others_do_not() {
+        let draws: Vec<usize> = (0..16).map(|i| FrozenPhonons::shared_by_opposite(i, [4, 4])).collect();
+        // (1, 2) and (3, 2); Γ and the zone corner stand alone.
+        assert_eq!([draws[9], draws[11], draws[0], draws[10]], [9, 9, 0, 10]);
+        let mut unique = draws;
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(unique.len(), 10);
+    }
+
     #[test]
     fn a_pair_is_antithetic_and_every_counter_matters() {
         let phonons = FrozenPhonons::new(3);

@@ -2,8 +2,8 @@
 //!
 //! The potential is summed from exact Fourier phases (no rounding of atoms to pixels), the phase grating is formed on a grid `oversampling`
 //! times finer, transformed, cut to the band limit and sampled on the working grid. Without the finer grid exp(iσV) aliases, and a heavy
-//! column's signal depends on where it stands between the pixels. The potential itself fades out by a cosine over the upper half of the fine
-//! band: a sharp end would leave the logarithmic peak of V at a nucleus aliasing ten times more.
+//! column's signal depends on where it stands between the pixels. The potential itself fades out by a cosine from 0.4 to 0.8 of the fine
+//! band: a sharp end would leave the logarithmic peak of V at a nucleus aliasing thirty times more.
 
 use super::SliceAtom;
 use crate::crystal::Element;
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 pub struct TransmissionPlan<T: FftNum> {
     fine: Grid,
     coarse: Grid,
-    /// σ V(k)/area of one atom at the origin, fine grid, FFT order; zero on the Nyquist lines, which have no mirror image.
+    /// σ V(k)/area of one atom at the origin, fine grid, FFT order.
     tables: BTreeMap<Element, Vec<T>>,
     fine_fft: Fft2<T>,
     coarse_fft: Fft2<T>,
@@ -42,19 +42,13 @@ impl<T: FftNum + Float + Default> TransmissionPlan<T> {
     pub fn new(grid: Grid, oversampling: usize, band: BandLimit, beam: Beam, factors: Factors, elements: &[Element]) -> Self {
         let fine = grid.finer(oversampling);
         let scale = PROJECTED_VOLT_ANGSTROM2 * beam.interaction_rad_per_volt_angstrom() / area(grid.cell_angstrom).abs();
-        // On the working grid itself (oversampling 1) the whole square stays: what codes without a finer grid do.
+        // On the working grid itself (oversampling 1) the whole square stays, its Nyquist lines too: what codes without a finer grid do.
         let nyquist = fine.nyquist();
-        let window = BandLimit { radius: nyquist, taper: 0.5 * nyquist };
+        let window = BandLimit { radius: 0.8 * nyquist, taper: 0.4 * nyquist };
         let table = |&element: &Element| {
             let at = |(h, k): (i32, i32)| {
-                let (q, mirrored) = (norm(fine.frequency(h, k)), 2 * h != -(fine.nx as i32) && 2 * k != -(fine.ny as i32));
-                let keep = if !mirrored {
-                    0.0
-                } else if oversampling == 1 {
-                    1.0
-                } else {
-                    window.pass(q)
-                };
+                let q = norm(fine.frequency(h, k));
+                let keep = if oversampling == 1 { 1.0 } else { window.pass(q) };
                 real::<T>(if keep > 0.0 { scale * keep * factors.scattering_factor_angstrom(element, q) } else { 0.0 })
             };
             (element, fine.frequencies().map(at).collect())
@@ -106,13 +100,15 @@ impl<T: FftNum + Float + Default> TransmissionPlan<T> {
         out
     }
 
-    /// Adds σV(k) of the atoms, times i if `quarter_turn`, from exact phases exp(−2πi(hu + kv)).
+    /// Adds σV(k) of the atoms, times i if `quarter_turn`, from exact phases exp(−2πi(hu + kv)). A Nyquist line stands for both its mirror
+    /// images: it takes their mean, a cosine, so that the potential stays real.
     fn add_potential(&self, atoms: &[SliceAtom], quarter_turn: bool, spectrum: &mut [Complex<T>]) {
         let (nx, ny) = (self.fine.nx, self.fine.ny);
         for atom in atoms {
             let Some(table) = self.tables.get(&atom.element) else { continue };
             let along = |n: usize, u: f64| -> Vec<Complex<T>> {
-                (0..n).map(|i| complex(Complex64::cis(-std::f64::consts::TAU * (f64::from(Grid::signed(i, n)) * u).fract()))).collect()
+                let phase = |i: usize| Complex64::cis(-std::f64::consts::TAU * (f64::from(Grid::signed(i, n)) * u).fract());
+                (0..n).map(|i| complex(if 2 * i == n { phase(i).re.into() } else { phase(i) })).collect()
             };
             let (px, mut py) = (along(nx, atom.in_plane[0]), along(ny, atom.in_plane[1]));
             let turn: Complex<T> = complex(Complex64::new(0.0, 1.0));

@@ -6,7 +6,7 @@ use super::{RunError, setup};
 use crate::image::FourierImage;
 use crate::microscope::Edge;
 use crate::multislice::{Illumination, ImageStack, Scan, ScatteringStudy};
-use crate::specimen::{Sign, Slice};
+use crate::specimen::{FrozenPhonons, Sign, Slice};
 
 /// The images of one propagation.
 #[derive(Debug, Clone)]
@@ -92,9 +92,10 @@ fn probes(p: &Propagation, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageSta
             let mut sum: Option<Vec<Vec<FourierImage>>> = None;
             for &sign in signs {
                 let slices = |class: usize| -> Vec<Slice> {
-                    phonons
-                        .as_ref()
-                        .map_or_else(|| p.specimen.stack.at_rest(count), |(f, _)| p.specimen.stack.displaced(count, f, class, pair, sign))
+                    phonons.as_ref().map_or_else(
+                        || p.specimen.stack.at_rest(count),
+                        |(f, _)| p.specimen.stack.displaced(count, f, FrozenPhonons::shared_by_opposite(class, p.k_points()), pair, sign),
+                    )
                 };
                 let mut part = scan.image(engine.as_ref(), &slices)?;
                 part.iter_mut().flatten().for_each(|i| i.scale(1.0 / signs.len() as f64));

@@ -22,6 +22,8 @@ const CELL: [[f64; 2]; 2] = [[EDGE_ANGSTROM, 0.0], [0.0, EDGE_ANGSTROM]];
 const BEAM: Beam = Beam { energy_kev: 200.0 };
 /// Probe positions along an edge of the cell.
 const POSITIONS: usize = 16;
+/// Cells of the reference along each edge; here they are as many k-points.
+const REFERENCE_CELLS: usize = 8;
 /// Slices of half an edge after which the reference detects.
 const EXITS: [usize; 6] = [25, 50, 75, 100, 150, 200];
 
@@ -82,7 +84,7 @@ fn images(stack: &Stack, setting: Setting, tilt: u32, exits: &[usize], rings: &[
     let study = ScatteringStudy {
         stack,
         setting,
-        k_points: [8, 8],
+        k_points: [REFERENCE_CELLS; 2],
         // The raster moves with the beam: aperture and detector then fall on it as in a code that tilts the propagator.
         raster_origin: beam_tilt(specimen_tilt_mrad, BEAM),
         exits: exits.to_vec(),
@@ -99,7 +101,7 @@ fn images(stack: &Stack, setting: Setting, tilt: u32, exits: &[usize], rings: &[
 fn largest_difference(points: usize, tilt: u32, exits: &[usize]) -> f64 {
     let rings = [[75, 130], [60, 100]];
     let stack = Stack::new(polar_cell(), Slicing::Thickness { angstrom: EDGE_ANGSTROM / 2.0 });
-    let ours = images(&stack, reference_setting(points), tilt, exits, &rings, Edge::Hard);
+    let ours = images(&stack, reference_setting(points / REFERENCE_CELLS), tilt, exits, &rings, Edge::Hard);
     let bins = reference(points, tilt);
     let mut worst = 0.0_f64;
     for (exit, images) in ours.iter().enumerate() {
@@ -116,10 +118,10 @@ fn largest_difference(points: usize, tilt: u32, exits: &[usize]) -> f64 {
 
 #[test]
 fn with_the_same_numerics_every_pixel_agrees() {
-    // The thicker crystal tilted, where every convention shows; upright the first 10 nm.
-    for (tilt, exits) in [(0, &EXITS[..2]), (10, &EXITS[..])] {
-        let worst = largest_difference(512, tilt, exits);
-        assert!(worst < 1e-3, "{tilt} mrad: {worst:.2e} of the mean signal");
+    // What is left is f32 and the wavelength's last digit, and grows with depth.
+    for (points, tilt, exits) in [(512, 0, &EXITS[..]), (512, 10, &EXITS[..]), (768, 10, &EXITS[..2])] {
+        let worst = largest_difference(points, tilt, exits);
+        assert!(worst < 5e-4, "{points}², {tilt} mrad: {worst:.2e} of the mean signal");
     }
 }
 

@@ -64,9 +64,9 @@ fn spread(oversampling: usize, steps: &[[f64; 2]]) -> [f64; 3] {
 
 #[test]
 fn a_static_bismuth_column_shines_alike_wherever_it_stands_between_pixels() {
-    // As the program comes, the signal changes by a few parts in a thousand, and the position by nothing.
+    // As the program comes.
     let [maximum, mean, error_pm] = spread(2, &STEPS);
-    assert!(maximum < 5e-3 && mean < 5e-3, "relative change of the maximum {maximum:.2e}, of the mean {mean:.2e}");
+    assert!(maximum < 1e-3 && mean < 1e-3, "relative change of the maximum {maximum:.2e}, of the mean {mean:.2e}");
     assert!(error_pm < 0.01, "the maximum is {error_pm} pm from the column");
     // Finer still, it is gone.
     let [fine_maximum, fine_mean, _] = spread(4, &STEPS[..3]);
@@ -74,5 +74,4 @@ fn a_static_bismuth_column_shines_alike_wherever_it_stands_between_pixels() {
     // Without the finer grid the same steps show: this is what the test must be able to see.
     let [raw_maximum, raw_mean, _] = spread(1, &STEPS[..3]);
     assert!(raw_maximum > 10.0 * maximum && raw_mean > 10.0 * mean, "oversampling 1: {raw_maximum:.2e} and {raw_mean:.2e}");
-    println!("{maximum:.2e} {mean:.2e} {error_pm:.2e}; {fine_maximum:.2e} {fine_mean:.2e}; {raw_maximum:.2e} {raw_mean:.2e}");
 }

@@ -222,11 +222,12 @@ fn the_same_crystal_from_a_cif_gives_the_same_records() {
 fn probe_by_probe_and_the_scattering_matrix_measure_the_same() {
     // One step of the raster of two k-points along the cubic edge, and none.
     let step_mrad = -Beam { energy_kev: 300.0 }.wavelength_angstrom() / (2.0 * 3.965) * 1e3;
-    // Each tilt alone: tilts that share a propagation share its band limit too, centred between them.
+    // Each tilt alone: tilts that share a propagation share its band limit too, centred between them. At rest: a class of the tilted
+    // raster is another wave vector in the one method than in the other, so their phonons would differ.
     for tilt_mrad in [0.0, step_mrad] {
         let axes = format!("\"crystal.specimen_tilt_x_mrad\" = [{tilt_mrad:?}]");
-        let matrix = measured(&text(CUBIC, "", &axes));
-        let probes = measured(&text(CUBIC, "method = \"probes\"", &axes));
+        let matrix = measured(&text(CUBIC, "phonons = false", &axes));
+        let probes = measured(&text(CUBIC, "phonons = false\nmethod = \"probes\"", &axes));
         let difference = largest_difference_pm(&matrix, &probes);
         assert!(difference < 0.01, "{tilt_mrad} mrad: {difference:.2e} pm");
         for (m, p) in matrix.iter().zip(&probes) {
