@@ -85,7 +85,6 @@ mod tests {
         }
     }
 
-    #[expect(clippy::float_cmp, reason = "one draw is the other bit by bit, or it is another")]
     #[test]
     fn opposite_k_points_share_a_draw_and_others_do_not() {
         let draws: Vec<usize> = (0..16).map(|i| FrozenPhonons::shared_by_opposite(i, [4, 4])).collect();

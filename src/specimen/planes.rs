@@ -246,7 +246,6 @@ mod tests {
         assert_eq!(stack.planes.iter().map(|p| p.atoms.clone()).collect::<Vec<_>>(), [vec![0], vec![1]]);
     }
 
-    #[expect(clippy::float_cmp, reason = "positions are copied, or displaced by a draw")]
     #[test]
     fn repeats_at_rest_share_their_atoms_and_displaced_ones_do_not() {
         let stack = Stack::new(slab(&[("Bi", 0.0), ("Fe", 2.0)]), Slicing::Planes { tolerance_angstrom: 0.1 });

@@ -19,8 +19,8 @@ pub(super) struct Trend {
     setting: Vec<String>,
     /// Slope of x and y, pm per unit.
     slope: [Estimate; 2],
-    /// Apparent shift at zero, pm.
-    at_zero: [f64; 2],
+    /// Apparent shift measured at zero, pm, where the axis has a zero.
+    at_zero: Option<[f64; 2]>,
     /// Largest |apparent| along the line, pm.
     largest_pm: f64,
 }
@@ -55,22 +55,22 @@ pub(super) fn trends(study: &Study, records: &[Record]) -> Vec<Trend> {
             detector,
             estimator,
             setting: combination,
-            slope: lines.map(|l| l.0),
-            at_zero: lines.map(|l| l.1),
+            slope: lines,
+            at_zero: points.iter().find(|(t, _)| *t == 0.0).map(|(_, a)| *a),
             largest_pm: points.iter().map(|(_, a)| a[0].hypot(a[1])).fold(0.0, f64::max),
         })
     };
     keys.into_iter().filter_map(make).collect()
 }
 
-/// Least-squares line: (slope, its standard error from the residuals) and the value at zero.
-fn line(points: &[(f64, f64)]) -> (Estimate, f64) {
+/// Slope of the least-squares line and its standard error from the residuals.
+fn line(points: &[(f64, f64)]) -> Estimate {
     let n = points.len() as f64;
     let (mx, my) = (points.iter().map(|p| p.0).sum::<f64>() / n, points.iter().map(|p| p.1).sum::<f64>() / n);
     let sxx: f64 = points.iter().map(|p| (p.0 - mx).powi(2)).sum();
     let slope = points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum::<f64>() / sxx;
     let residual: f64 = points.iter().map(|p| (p.1 - my - slope * (p.0 - mx)).powi(2)).sum();
-    ((slope, (residual / (n - 2.0) / sxx).sqrt()), my - slope * mx)
+    (slope, (residual / (n - 2.0) / sxx).sqrt())
 }
 
 impl Trend {
@@ -79,10 +79,12 @@ impl Trend {
     pub(super) fn sentence(&self) -> String {
         let setting = if self.setting.is_empty() { String::new() } else { format!(", {}", self.setting.join(", ")) };
         let [(x, sx), (y, sy)] = self.slope;
-        let [x, y, zero_x, zero_y] = [signed(x, 3), signed(y, 3), signed(self.at_zero[0], 1), signed(self.at_zero[1], 1)];
+        let [x, y] = [signed(x, 3), signed(y, 3)];
+        let untilted = self.at_zero.map_or(String::new(), |zero| {
+            format!("; untilted, the measurement is already ({}, {}) pm off", signed(zero[0], 1), signed(zero[1], 1))
+        });
         format!(
-            "{}, {}{setting}: {x} ± {sx:.3} pm per mrad of tilt along x, {y} ± {sy:.3} along y; untilted, the measurement is already \
-             ({zero_x}, {zero_y}) pm off.",
+            "{}, {}{setting}: {x} ± {sx:.3} pm per mrad of tilt along x, {y} ± {sy:.3} along y{untilted}.",
             self.detector,
             plain(self.estimator)
         )
@@ -117,7 +119,8 @@ impl Trend {
         for (slope, error) in self.slope {
             out.extend([format!("{slope:+.4}"), format!("{error:.4}")]);
         }
-        out.extend([format!("{:+.3}", self.at_zero[0]), format!("{:+.3}", self.at_zero[1]), format!("{:.2}", self.largest_pm)]);
+        out.extend([0, 1].map(|c| self.at_zero.map_or(String::new(), |zero| format!("{:+.3}", zero[c]))));
+        out.push(format!("{:.2}", self.largest_pm));
         out
     }
 }
@@ -133,10 +136,10 @@ mod tests {
 
     #[test]
     fn a_straight_line_is_found_with_its_error() {
-        let ((slope, error), at_zero) = line(&[(-1.0, 1.0), (0.0, 3.0), (1.0, 5.0)]);
-        assert!((slope - 2.0).abs() < 1e-12 && error < 1e-12 && (at_zero - 3.0).abs() < 1e-12);
+        let (slope, error) = line(&[(-1.0, 1.0), (0.0, 3.0), (1.0, 5.0)]);
+        assert!((slope - 2.0).abs() < 1e-12 && error < 1e-12);
         // Residuals 1, −2, 1: their variance 6/(3−2), over Σx² = 2.
-        let ((slope, error), _) = line(&[(-1.0, 1.0), (0.0, -2.0), (1.0, 1.0)]);
+        let (slope, error) = line(&[(-1.0, 1.0), (0.0, -2.0), (1.0, 1.0)]);
         assert!(slope.abs() < 1e-12 && (error - 3.0_f64.sqrt()).abs() < 1e-12);
     }
 }

@@ -164,8 +164,8 @@ fn with_its_own_numerics_the_program_shows_the_same_trends() {
             let sampled = through_positions(&at_positions(&image[0]));
             let theirs = through_positions(&on_ring(&bins, exit, rings[0][0], rings[0][1]));
             let mean = sampled.mean() / theirs.mean();
-            // The reference's static Bi potential is 3 % from converged in the mean, and nearer planes count in ours.
-            assert!((0.93..1.03).contains(&mean), "{tilt} mrad: mean signal {mean:.3} of the reference's");
+            // The reference's static Bi potential is 3 % from converged in the mean, and ours fades before the end of its fine band.
+            assert!((0.93..1.05).contains(&mean), "{tilt} mrad: mean signal {mean:.3} of the reference's");
             [sampled, theirs].map(|image| offset_pm(&image, Estimator::Gaussian))
         };
         ours.iter().zip([1, 3, 5]).map(pair).collect()
