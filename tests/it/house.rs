@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A file imports from its own room and the rooms before it; `cli` alone stands above `study`.
-const FLOORS: [&str; 12] = [
+const FLOORS: [&str; 18] = [
     "numerics",
     "crystal",
     "image",
@@ -13,15 +13,21 @@ const FLOORS: [&str; 12] = [
     "potential",
     "specimen",
     "multislice",
+    "detection",
+    "scene",
     "columns",
     "polarization",
+    "windows",
+    "dataset",
+    "dcnn",
+    "artifact",
     "report",
     "study",
     "cli",
 ];
 
 /// Packages the lock file may hold: what stands there today and a few more. A new dependency is a decision, not an accident.
-const MOST_PACKAGES: usize = 325;
+const MOST_PACKAGES: usize = 375;
 
 /// A source file: its path from the repository's root with `/`, its text, and its text without comments.
 struct Source {
