@@ -227,15 +227,20 @@ impl Propagation {
         let bloch = crate::multislice::Bloch::default();
         let waves = || crate::multislice::InitialWaves::Plane(&beams);
         let mut fresh = engine.start(bloch, &slices, waves())?;
-        fresh.advance(0..2);
+        // Intensities are read so that a device has finished what it was given.
+        fresh.advance(0..2)?;
+        fresh.intensities()?;
         let start = Instant::now();
-        fresh.advance(2..count);
+        fresh.advance(2..count)?;
+        fresh.intensities()?;
         let both = start.elapsed().as_secs_f64() / (count - 2) as f64;
         // The same atoms again and again: one transmission function, then steps alone.
         let mut warm = engine.start(bloch, &repeated, waves())?;
-        warm.advance(0..1);
+        warm.advance(0..1)?;
+        warm.intensities()?;
         let start = Instant::now();
-        warm.advance(1..1 + 2 * count);
+        warm.advance(1..1 + 2 * count)?;
+        warm.intensities()?;
         let step = start.elapsed().as_secs_f64() / (2 * count) as f64;
         Ok([step / (16.0 * self.setting.grid.len() as f64), (both - step).max(0.0)])
     }
