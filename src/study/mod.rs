@@ -8,6 +8,7 @@ pub mod converge;
 mod error;
 pub mod file;
 pub mod measure;
+pub mod network_table;
 mod overrides;
 pub mod plan;
 pub mod run;
