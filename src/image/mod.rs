@@ -28,7 +28,7 @@ mod units;
 pub use error::{FileFault, ImageError};
 pub use fourier::{Derivatives, FourierImage};
 pub use pixels::{Image, MAX_PIXELS, Metadata, Statistics};
-pub(crate) use publish::whole_file;
+pub(crate) use publish::{sync_folder, whole_file};
 pub use read::{Page, ReadOptions};
 pub use sidecar::sidecar_path;
 pub use sm_bfo::{UnitCell, UnitCellTable};
