@@ -22,3 +22,4 @@ mod slab;
 mod studies;
 mod study_run;
 mod survival;
+mod windows;
