@@ -13,6 +13,7 @@ pub mod export;
 pub mod file;
 mod interrupt;
 pub mod measure;
+pub mod network_table;
 mod overrides;
 mod physics;
 pub mod plan;
