@@ -18,6 +18,7 @@
 #if defined(__SANITIZE_ADDRESS__)
 extern "C" void __sanitizer_start_switch_fiber(void** fake, const void* bottom, size_t size);
 extern "C" void __sanitizer_finish_switch_fiber(void* fake, const void** bottom, size_t* size);
+extern "C" void __asan_unpoison_memory_region(const volatile void* address, size_t size);
 #define WITH_ASAN 1
 #endif
 #if defined(WITH_TSAN)
@@ -127,6 +128,10 @@ void begin(Fiber& fiber) {
         mprotect(map, GUARD, PROT_NONE);
         fiber.memory = static_cast<char*>(map) + GUARD;
     }
+#ifdef WITH_ASAN
+    // The frames of the last thread that had this stack never returned: their marks are still there.
+    __asan_unpoison_memory_region(fiber.memory, STACK);
+#endif
 #ifdef WITH_TSAN
     __tsan_release(&S.launched);
     if (!fiber.tsan) fiber.tsan = __tsan_create_fiber(0);

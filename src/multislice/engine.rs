@@ -170,16 +170,32 @@ impl Device {
         })
     }
 
-    /// Runs `work` on the engine; with [`Device::CudaOrCpu`] once more on the CPU, where a card fails on the way. The engine's name says so.
+    /// The engine of the CPU in place of a card that failed, its name saying why; `None` where the device was asked for and nothing else.
+    pub fn instead(
+        self,
+        setting: &Setting,
+        elements: &[Element],
+        error: &cuda::DeviceError,
+    ) -> Result<Option<Box<dyn Engine>>, MultisliceError> {
+        match self {
+            Self::CudaOrCpu(_) => Ok(Some(Box::new(Instead::new(setting, elements, error)?))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Runs `work` on the engine, and once more on the CPU where a card fails on the way and [`Self::instead`] allows it.
     pub fn run<T>(
         self,
         setting: &Setting,
         elements: &[Element],
         work: impl Fn(&dyn Engine) -> Result<T, MultisliceError>,
     ) -> Result<T, MultisliceError> {
-        match (self, work(self.engine(setting, elements)?.as_ref())) {
-            (Self::CudaOrCpu(_), Err(MultisliceError::Device(error))) => work(&Instead::new(setting, elements, &error)?),
-            (_, result) => result,
+        match work(self.engine(setting, elements)?.as_ref()) {
+            Err(MultisliceError::Device(error)) => match self.instead(setting, elements, &error)? {
+                Some(cpu) => work(cpu.as_ref()),
+                None => Err(error.into()),
+            },
+            result => result,
         }
     }
 }

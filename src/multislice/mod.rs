@@ -3,6 +3,7 @@
 //! One step is ψ ← P·(tψ): transmit a plane of atoms, then propagate to the next. Lengths Å, wave vectors 1/Å, angles mrad at interfaces;
 //! an image is the fraction of the beam on the detector.
 
+mod blocks;
 mod choice;
 mod contraction;
 mod cpu;
@@ -14,6 +15,7 @@ mod scan;
 mod scattering_matrix;
 mod setting;
 
+pub use blocks::{BlockSums, RunningSums};
 pub use choice::DeviceChoice;
 pub use contraction::{Aperture, ApertureBeam, Contraction, ImageSums};
 pub use cpu::Cpu;

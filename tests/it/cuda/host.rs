@@ -305,9 +305,9 @@ impl Queue for HostQueue {
         for array in data[..2 * points * batch].chunks_exact_mut(2 * points) {
             let mut wide: Vec<Complex32> = array.chunks_exact(2).map(|c| Complex32::new(c[0], c[1])).collect();
             if inverse {
-                plan.inverse(&mut wide, &mut scratch)
+                plan.inverse(&mut wide, &mut scratch);
             } else {
-                plan.forward(&mut wide, &mut scratch)
+                plan.forward(&mut wide, &mut scratch);
             }
             array.chunks_exact_mut(2).zip(wide).for_each(|(to, c)| (to[0], to[1]) = (c.re, c.im));
         }
