@@ -1,6 +1,8 @@
 //! A wave through a slice on a CUDA card, on every route, beside two floors measured in the same run: cuFFT's two transforms alone, and the
 //! bytes a route must move at the bandwidth of a copy. Run with `cargo bench --bench cuda`; without a card it says so and ends.
 
+#![allow(clippy::print_stdout, reason = "the table is what a benchmark is run for")]
+
 use mistilt::crystal::{Crystal, structures};
 use mistilt::microscope::Beam;
 use mistilt::multislice::cuda::{Argument, Cuda, Driver, Launch, Queue, Route, automatic, devices, drivers};
