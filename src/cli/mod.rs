@@ -1,5 +1,6 @@
 //! The command `mistilt`: parses arguments, calls the library, prints. Data goes to stdout, talk to stderr.
 
+mod camera;
 mod columns;
 mod completions;
 mod converge;
@@ -61,6 +62,8 @@ enum Command {
     ///
     /// The format follows the ending of the file: .npy, .tif or .hspy (HyperSpy). Beside it
     /// stands a .json file with the pixel size and the true columns. x points right, y down.
+    /// A study with a [camera] gives its first noisy frame, and how far each stage of the scan
+    /// moved every column.
     ///
     /// Examples:
     ///
@@ -69,6 +72,20 @@ enum Command {
     ///   mistilt simulate studies/tilt.toml --set 'sweep.axes."crystal.thickness_nm"=[20]' -o image.npy
     #[command(verbatim_doc_comment)]
     Simulate(simulate::Args),
+    /// Show what the camera of a study does to an image, stage by stage
+    ///
+    /// Takes one point of a study with a [camera] table through source size, probe tails, drift,
+    /// jitter, sinusoids, flyback, contamination, dose, detector noise, hot and dead pixels, line
+    /// offsets and converter. Writes a folder with chain.svg and .png (one panel a stage),
+    /// scan-noise.svg and .png (spectrum of the row displacements against the one that the
+    /// settings state), frame.npy (the last stage), stages.json and scan-noise.json.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt camera studies/dose.toml
+    ///   mistilt camera studies/tilt.toml --set camera.preset=raw -o results/raw-camera
+    #[command(verbatim_doc_comment)]
+    Camera(camera::Args),
     /// Say what sampling, k-grid, slices and phonons cost in pm and %
     ///
     /// Takes one point of a study, changes one numerical setting at a time, and prints how far
@@ -160,6 +177,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         Command::Study(command) => study::run(&command, &mut output),
         Command::Simulate(args) => simulate::run(&args, &mut output),
+        Command::Camera(args) => camera::run(&args, &mut output),
         Command::Converge(args) => converge::run(&args, &mut output),
         Command::Columns(args) => columns::run(&args, &mut output),
         Command::Polarization(args) => polarization::run(&args, &mut output),

@@ -1,5 +1,6 @@
 //! The study file as typed: one table a room, every key with its unit, range and default. The JSON Schema and the checks come from here.
 
+use super::camera_table::CameraTable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,6 +30,9 @@ pub struct StudyFile {
     /// How columns are measured in the images. Default: all three estimators.
     #[serde(default)]
     pub measure: MeasureSettings,
+    /// How images are recorded. Default: not at all; columns are measured in the noiseless image.
+    #[serde(default)]
+    pub camera: Option<CameraTable>,
     /// What the report shows.
     #[serde(default)]
     pub report: ReportSettings,

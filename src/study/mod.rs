@@ -2,11 +2,15 @@
 //! defocus in nm, shifts in pm, units in every name.
 
 mod axes;
+pub mod camera_run;
+pub mod camera_table;
 mod check;
 pub mod compute;
 pub mod converge;
 mod error;
 pub mod file;
+pub mod frame;
+mod frame_story;
 pub mod measure;
 mod overrides;
 pub mod plan;

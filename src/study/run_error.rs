@@ -1,6 +1,7 @@
 //! What can stop a study that was read without fault: the crystal, the physics, the disk; each message is a sentence to act on.
 
 use crate::crystal::CrystalError;
+use crate::detection::CameraError;
 use crate::multislice::MultisliceError;
 use crate::report::ReportError;
 use crate::specimen::CutError;
@@ -26,6 +27,9 @@ pub enum RunError {
     /// Sampling, band limit, counters.
     #[error(transparent)]
     Multislice(#[from] MultisliceError),
+    /// The camera, or what it was to expose.
+    #[error(transparent)]
+    Camera(#[from] CameraError),
     /// A figure or the page.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -43,6 +47,9 @@ pub enum RunError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A command about the camera, and a study without one.
+    #[error("the study has no [camera]; add the table, or begin with --set camera.preset=raw")]
+    NoCamera,
     /// A command asked for a point the study does not have.
     #[error("the study has {points} points, numbered from 0; point {asked} is none of them (mistilt study plan prints them)")]
     NoSuchPoint {

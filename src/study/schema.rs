@@ -201,7 +201,7 @@ pub(super) fn sweepable() -> Vec<(String, &'static Json)> {
 
 fn sweepable_in(root: &Json) -> Vec<(String, &Json)> {
     let mut out = Vec::new();
-    for key in ["seed", "crystal", "microscope", "simulation", "measure"] {
+    for key in ["seed", "crystal", "microscope", "simulation", "measure", "camera"] {
         if let Some(node) = root.get("properties").and_then(|p| p.get(key)) {
             collect(root, key.to_owned(), node, &mut out);
         }
@@ -246,8 +246,23 @@ mod tests {
 
     #[test]
     fn every_key_is_described_with_its_unit_and_default() {
-        let units =
-            [("_mrad", "mrad"), ("_nm", "nm"), ("_angstrom", "Å"), ("_kv", "kV"), ("_deg", "degrees"), ("_um", "µm"), ("_mm", "mm")];
+        let units = [
+            ("_mrad", "mrad"),
+            ("_nm", "nm"),
+            ("_angstrom", "Å"),
+            ("_angstrom2", "Å²"),
+            ("_kv", "kV"),
+            ("_deg", "degrees"),
+            ("_um", "µm"),
+            ("_mm", "mm"),
+            ("_pm", "pm"),
+            ("_pm_per_row", "pm a row"),
+            ("_us", "µs"),
+            ("_hz", "Hz"),
+            ("_pa", "pA"),
+            ("_percent", "%"),
+            ("_e", "electrons"),
+        ];
         for (path, node) in sweepable() {
             let text = node["description"].as_str().unwrap_or_else(|| panic!("{path} has no description"));
             for (suffix, unit) in units {

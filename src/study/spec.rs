@@ -9,6 +9,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use super::camera_table::FrameSettings;
 pub use super::file::{
     AberrationSettings, CrystalAxes, DetectorSettings, Estimator, MeasureSettings, Method, MicroscopeSettings, Precision, ReportSettings,
     ScatteringFactors, TiltRaster,
@@ -60,6 +61,8 @@ pub struct PointConfig {
     pub simulation: SimulationSettings,
     /// How columns are measured.
     pub measure: MeasureSettings,
+    /// How the image is exposed to frames; `None` measures the noiseless image alone.
+    pub camera: Option<FrameSettings>,
 }
 
 /// The crystal under the beam. Image axes: x right, y down, z along the beam.

@@ -7,7 +7,7 @@ use super::spec::{Point, Study};
 use super::store::Draft;
 use super::table::Table;
 use super::trend::{Trend, trends};
-use super::{Axis, RunError};
+use super::{Axis, RunError, frame_story};
 use crate::crystal::Site;
 use crate::image::FourierImage;
 use crate::numerics::grid::combine;
@@ -117,7 +117,9 @@ pub(super) fn tell(
     draft: &Draft,
 ) -> Result<Told, RunError> {
     let trends = trends(study, records);
-    let told = Told { answers: answers(study, records, &trends), warnings: warnings(records) };
+    let mut told = Told { answers: answers(study, records, &trends), warnings: warnings(records) };
+    told.answers.extend(frame_story::answers(records));
+    told.warnings.extend(frame_story::warnings(records));
     let mut figures = Vec::new();
     if study.report.figures {
         let folder = draft.subfolder("figures")?;
@@ -127,6 +129,11 @@ pub(super) fn tell(
             let figure = chart.draw()?;
             figure.save(&folder, &if many { format!("apparent-shift-{:02}-{name}", number + 1) } else { "apparent-shift".to_owned() })?;
             figures.push(FigureRef::new(&figure, chart_caption(&chart.title))?);
+        }
+        if let Some(chart) = frame_story::precision(study, records) {
+            let figure = chart.draw()?;
+            figure.save(&folder, "precision")?;
+            figures.push(FigureRef::new(&figure, frame_story::PRECISION_CAPTION)?);
         }
         if !shown.is_empty() {
             let figure = image_row(study, shown).draw()?;
@@ -155,7 +162,7 @@ fn answers(study: &Study, records: &[Record], trends: &[Trend]) -> Vec<String> {
     for trend in trends.iter().filter(|t| t.is_tilt) {
         out.push(trend.sentence());
     }
-    let largest = records.iter().filter_map(|r| r.apparent_pm().map(|a| (r, a[0].hypot(a[1])))).max_by(|a, b| a.1.total_cmp(&b.1));
+    let largest = records.iter().filter_map(|r| r.reported_pm().map(|a| (r, a[0].hypot(a[1])))).max_by(|a, b| a.1.total_cmp(&b.1));
     if let Some((r, size)) = largest {
         let place: Vec<String> = study.points()[r.point]
             .values
@@ -259,7 +266,7 @@ fn series<'a>(study: &Study, x: usize, c: usize, estimator: &str, records: impl 
         .filter(|r| r.estimator == estimator)
         .map(|r| {
             let at = study.points()[r.point].values[x].1.number().unwrap_or(f64::NAN);
-            (at, r.apparent_pm().map_or(f64::NAN, |a| a[c]), r.sampling_sigma_pm[c])
+            (at, r.reported_pm().map_or(f64::NAN, |a| a[c]), r.reported_sigma_pm()[c])
         })
         .collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -302,7 +309,7 @@ pub(super) fn panel_axis(study: &Study, x: usize) -> Option<usize> {
 fn chart_caption(title: &str) -> String {
     format!(
         "{title}: the measured B-site column minus the mean of its A-site columns, less its true value. Bars are one standard error of the \
-         sampling of thermal displacements, where they are larger than the marker. Image axes: x right, y down."
+         sampling of thermal displacements (with a camera, of the frames too), where they are larger than the marker. Image axes: x right, y down."
     )
 }
 
@@ -408,8 +415,22 @@ pub(super) fn label_value(axis: &Axis, value: &str) -> String {
 }
 
 fn split_unit(name: &str) -> (&str, &str) {
-    let units =
-        [("_mrad", "mrad"), ("_nm", "nm"), ("_angstrom", "Å"), ("_kv", "kV"), ("_um", "µm"), ("_mm", "mm"), ("_deg", "°"), ("_pm", "pm")];
+    let units = [
+        ("_mrad", "mrad"),
+        ("_nm", "nm"),
+        ("_e_per_angstrom2", "electrons/Å²"),
+        ("_e_per_px", "electrons/px"),
+        ("_angstrom", "Å"),
+        ("_kv", "kV"),
+        ("_um", "µm"),
+        ("_mm", "mm"),
+        ("_deg", "°"),
+        ("_pm", "pm"),
+        ("_us", "µs"),
+        ("_pa", "pA"),
+        ("_hz", "Hz"),
+        ("_percent", "%"),
+    ];
     units.into_iter().find_map(|(suffix, unit)| name.strip_suffix(suffix).map(|stem| (stem, unit))).unwrap_or((name, ""))
 }
 

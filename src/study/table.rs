@@ -1,6 +1,7 @@
 //! Records as a table: one row a point, detector and estimator, units in every column name; written as CSV and as `.npz` of the same.
 
 use super::RunError;
+use super::frame::FrameStatistics;
 use super::measure::Record;
 use super::spec::Study;
 use super::{Axis, AxisValue};
@@ -51,6 +52,17 @@ impl Table {
             number(&format!("true_{axis}_pm"), &|r| r.true_pm[c]);
             number(&format!("apparent_{axis}_pm"), &|r| r.apparent_pm().map_or(f64::NAN, |a| a[c]));
             number(&format!("sampling_sigma_{axis}_pm"), &|r| r.sampling_sigma_pm[c]);
+        }
+        if records.iter().any(|r| r.frames.is_some()) {
+            let of = |r: &Record, value: &dyn Fn(&FrameStatistics) -> f64| r.frames.as_ref().map_or(f64::NAN, value);
+            number("frames", &|r| of(r, &|f| f.frames as f64));
+            for (c, axis) in ["x", "y"].into_iter().enumerate() {
+                number(&format!("frames_apparent_{axis}_pm"), &|r| of(r, &|f| f.apparent_pm[c]));
+                number(&format!("frames_sigma_{axis}_pm"), &|r| of(r, &|f| f.sigma_pm[c]));
+                number(&format!("cell_scatter_{axis}_pm"), &|r| of(r, &|f| f.cell_scatter_pm[c]));
+            }
+            number("cells_measured", &|r| of(r, &|f| f.cells as f64));
+            number("cells_refused", &|r| of(r, &|f| f.refused as f64));
         }
         number("mean_intensity_fraction", &|r| r.intensity);
         number("lost_fraction", &|r| r.lost);

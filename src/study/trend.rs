@@ -44,7 +44,7 @@ pub(super) fn trends(study: &Study, records: &[Record]) -> Vec<Trend> {
     let make = |(detector, estimator, combination): (String, &'static str, Vec<String>)| {
         let own = records.iter().filter(|r| r.detector == detector && r.estimator == estimator && setting(r) == combination);
         let points: Vec<(f64, [f64; 2])> =
-            own.filter_map(|r| Some((study.points()[r.point].values[x].1.number()?, r.apparent_pm()?))).collect();
+            own.filter_map(|r| Some((study.points()[r.point].values[x].1.number()?, r.reported_pm()?))).collect();
         if points.len() < 3 {
             return None;
         }

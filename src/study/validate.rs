@@ -181,6 +181,8 @@ fn findings(file: &StudyFile) -> Vec<Finding> {
         let help = "`sample_angstrom` is at most half of `window_radius_angstrom`.";
         out.push(Finding::new("measure.sample_angstrom", message, "too coarse", help));
     }
+    let camera = file.camera.iter().flat_map(|camera| camera.findings(measure));
+    out.extend(camera.map(|(key, message, label, help)| Finding::new(key, message, label, help)));
     out
 }
 
@@ -229,7 +231,9 @@ fn config(file: StudyFile, folder: &Path) -> PointConfig {
         thickness_nm: c.thickness_nm,
         specimen_tilt_mrad: [c.specimen_tilt_x_mrad, c.specimen_tilt_y_mrad],
     };
-    PointConfig { seed: file.seed, crystal, microscope: file.microscope, simulation: simulation(&file.simulation), measure: file.measure }
+    let camera = file.camera.map(|c| c.settings(file.microscope.source_fwhm_angstrom));
+    let simulation = simulation(&file.simulation);
+    PointConfig { seed: file.seed, crystal, microscope: file.microscope, simulation, measure: file.measure, camera }
 }
 
 fn simulation(s: &SimulationTable) -> SimulationSettings {

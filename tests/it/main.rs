@@ -4,6 +4,8 @@
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "the files were named by this crate")]
 
 mod abtem;
+mod camera;
+mod camera_study;
 mod cli;
 mod column_estimators;
 mod crystal;
