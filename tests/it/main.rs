@@ -22,3 +22,4 @@ mod scene;
 mod slab;
 mod studies;
 mod study_run;
+mod windows;
