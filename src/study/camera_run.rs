@@ -148,6 +148,7 @@ fn spectra(camera: &Camera, settings: &FrameSettings, key: FrameKey) -> Result<(
 
 impl Chain {
     /// The spectrum of the scan noise, measured and stated; `None` where no row is displaced at random.
+    #[must_use]
     pub fn spectrum_figure(&self) -> Option<Result<Figure, ReportError>> {
         if self.measured.frequency_per_row.is_empty() {
             return None;

@@ -92,5 +92,5 @@ fn estimators(records: &[Record]) -> Vec<&'static str> {
 /// Root mean square over x and y of the scatter of a cell.
 fn scatter_pm(record: &Record) -> Option<f64> {
     let [x, y] = record.frames.as_ref()?.cell_scatter_pm;
-    Some(((x * x + y * y) / 2.0).sqrt()).filter(|s| s.is_finite())
+    Some((x * x).midpoint(y * y).sqrt()).filter(|s| s.is_finite())
 }
