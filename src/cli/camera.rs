@@ -66,12 +66,12 @@ fn write(draft: &Draft, chain: &Chain, study: &Study, point: usize) -> Result<()
 
 fn table(stages: &[StageReport]) -> String {
     let mut text =
-        format!("{:<20}  {:<44}{:>11}{:>11}{:>12}{:>12}  unit\n", "stage", "setting", "dx rms (pm)", "dy rms (pm)", "change (%)", "mean");
+        format!("{:<20}  {:<36}{:>13}{:>13}{:>12}{:>13}  unit\n", "stage", "setting", "dx rms (pm)", "dy rms (pm)", "change (%)", "mean");
     for s in stages {
         let [dx, dy] = s.displacement_rms_pm;
         let change = s.change_rms.map_or_else(|| "-".to_owned(), |c| format!("{:.2}", 100.0 * c));
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{:<20}  {:<44}{dx:>11.2}{dy:>11.2}{change:>12}{:>12.5}  {}", s.stage, s.setting, s.mean, s.unit);
+        let _ = writeln!(text, "{:<20}  {:<36}{dx:>13.2}{dy:>13.2}{change:>12}{:>13.5}  {}", s.stage, s.setting, s.mean, s.unit);
     }
     text
 }

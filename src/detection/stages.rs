@@ -96,7 +96,7 @@ impl Camera {
             Stage::Source => (s.source.fwhm_angstrom > 0.0).then(|| format!("{} Å FWHM", s.source.fwhm_angstrom)),
             Stage::Tails => {
                 let tails = SourceShape { fwhm_angstrom: 0.0, ..s.source };
-                (!tails.is_point()).then(|| format!("{} % in {} Å FWHM", 100.0 * tails.tail_fraction, tails.tail_fwhm_angstrom))
+                (!tails.is_point()).then(|| format!("{} % in {} Å FWHM", percent(tails.tail_fraction), tails.tail_fwhm_angstrom))
             }
             Stage::Drift => {
                 s.drift.filter(|d| d.pm_per_row != [0.0; 2]).map(|d| format!("({}, {}) pm a row", d.pm_per_row[0], d.pm_per_row[1]))
@@ -109,7 +109,7 @@ impl Camera {
             Stage::Contamination => s
                 .contamination
                 .filter(|c| c.mean_fraction > 0.0 || c.rms_fraction > 0.0)
-                .map(|c| format!("{} ± {} of the mean over {} Å", c.mean_fraction, c.rms_fraction, c.length_angstrom)),
+                .map(|c| format!("{} ± {} % over {} Å", percent(c.mean_fraction), percent(c.rms_fraction), c.length_angstrom)),
             Stage::Dose => counted.map(|d| match d {
                 Dose::PerPixel { electrons } => format!("{electrons} electrons a pixel"),
                 Dose::PerSquareAngstrom { electrons } => format!("{electrons} electrons/Å²"),
@@ -118,12 +118,12 @@ impl Camera {
             Stage::Detector => s
                 .detector
                 .filter(|d| counted.is_some() && !d.is_perfect())
-                .map(|d| format!("pulse spread {}, readout {} e, dark {} e", d.pulse_spread, d.readout_rms_e, d.dark_e_per_px)),
+                .map(|d| format!("pulses ± {} %, readout {} e", percent(d.pulse_spread), d.readout_rms_e)),
             Stage::Defects => s
                 .defects
                 .filter(|d| d.hot_fraction > 0.0 || d.dead_fraction > 0.0)
-                .map(|d| format!("{} and {} of the pixels", d.hot_fraction, d.dead_fraction)),
-            Stage::Lines => s.lines.filter(|l| l.rms_fraction > 0.0).map(|l| format!("{} of the mean rms", l.rms_fraction)),
+                .map(|d| format!("{} % hot, {} % dead", percent(d.hot_fraction), percent(d.dead_fraction))),
+            Stage::Lines => s.lines.filter(|l| l.rms_fraction > 0.0).map(|l| format!("{} % of the mean, rms", percent(l.rms_fraction))),
             Stage::Adc => s.adc.map(|a| format!("{} bits", a.bits)),
             Stage::AtomAi => s.atomai.map(|_| "default ranges".to_owned()),
         }
@@ -156,6 +156,11 @@ impl Camera {
         // Every part of checked settings is checked.
         Self::new(kept).unwrap_or_default()
     }
+}
+
+/// A fraction in %, without the last digits of its binary form.
+fn percent(fraction: f64) -> f64 {
+    (1e8 * fraction).round() / 1e6
 }
 
 #[cfg(test)]

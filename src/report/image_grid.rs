@@ -85,9 +85,11 @@ fn draw_panel(canvas: &mut Canvas, panel: &GridPanel, frame: Rect, index: usize)
     canvas.rectangle(frame, None, Some(Stroke::new(BLACK, 0.4)));
     let face = Type { size_pt: LETTER_PT, ..Type::new(Along::Start, Across::Baseline) };
     let (name, note) = (frame.y - 3.0 - LINE_PT, frame.y - 3.0);
-    canvas.text([frame.x, name], &char::from(b'a' + (index % 26) as u8).to_string(), face.bold());
+    let letter = char::from(b'a' + (index % 26) as u8).to_string();
+    let after = frame.x + fonts::width_pt(&letter, LETTER_PT, Weight::Bold) + 3.0;
+    canvas.text([frame.x, name], &letter, face.bold());
     let line = |text: &str, room: f64| fonts::shorten(text, room, TEXT_PT, Weight::Regular);
-    canvas.text([frame.x + 9.0, name], &line(&panel.title, frame.width - 9.0), Type::new(Along::Start, Across::Baseline));
+    canvas.text([after, name], &line(&panel.title, frame.right() - after), Type::new(Along::Start, Across::Baseline));
     let grey = Type::new(Along::Start, Across::Baseline).colored(Color::new(90, 90, 90));
     canvas.text([frame.x, note], &line(&panel.note, frame.width), grey);
 }

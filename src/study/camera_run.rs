@@ -84,7 +84,9 @@ pub fn stage_by_stage(sharp: &FourierImage, settings: &FrameSettings, key: Frame
     }
     let (measured, stated) = spectra(&camera, settings, key)?;
     let title = "One image through the stages of the camera".to_owned();
-    let panels = ImageGrid { title, panels, columns: 4, width: Width::Double };
+    // Three full rows at most, or as near as can be.
+    let columns = if panels.len() > 12 { 5 } else { 4 };
+    let panels = ImageGrid { title, panels, columns, width: Width::Double };
     // There is always the stage of the image itself.
     let image = last.map(|l| l.1).unwrap_or_default();
     Ok(Chain { stages, image, panels, measured, stated })

@@ -1,7 +1,7 @@
 //! Frames of a point: its image exposed by the camera on a field of cells, the columns measured on the pixels; shifts in pm.
 
 use super::camera_table::FrameSettings;
-use super::spec::{CrystalSource, Estimator as EstimatorName, MeasureSettings, Point, PointConfig};
+use super::spec::{Estimator as EstimatorName, MeasureSettings, Point, PointConfig};
 use super::{RunError, measure, run};
 use crate::columns::{FitFailure, PixelWindow, Pixels, measure_pixels};
 use crate::detection::{Camera, Exposure, FrameKey};
@@ -17,7 +17,7 @@ pub const ORIGIN_ANGSTROM: [f64; 2] = [-1.0, -1.0];
 const MARGIN_ANGSTROM: f64 = 0.5;
 
 /// What the frames of a point say, for one detector and estimator.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FrameStatistics {
     /// Frames exposed.
     pub frames: usize,
@@ -98,13 +98,11 @@ pub fn expose(
 }
 
 /// The seed of a point's frames: of everything that makes its image and its camera, so that points have independent noise and keep it when a
-/// study grows; not of how often or where it is measured, nor of the folder a structure file lies in.
+/// study grows; not of how often or where it is measured, nor of the name of the crystal, which is no part of what the store keeps results by.
 #[must_use]
 pub fn seed(config: &PointConfig) -> u64 {
-    let mut crystal = config.crystal.clone();
-    if let CrystalSource::File(path) = &crystal.source {
-        crystal.source = CrystalSource::File(path.file_name().map(Into::into).unwrap_or_default());
-    }
+    let c = &config.crystal;
+    let crystal = (c.zone_axis, c.x_axis, c.axes, c.thickness_nm, c.specimen_tilt_mrad);
     let camera = config.camera.as_ref().map(|c| (c.pixel_angstrom, &c.camera));
     let inputs = (config.seed, crystal, &config.microscope, &config.simulation, camera);
     // Plain numbers and names always serialize; Debug stands in should they ever not.

@@ -113,11 +113,12 @@ pub(super) fn tell(
     plan: &Plan,
     records: &[Record],
     shown: &[Shown],
+    incomplete: &[String],
     provenance: &Json,
     draft: &Draft,
 ) -> Result<Told, RunError> {
     let trends = trends(study, records);
-    let mut told = Told { answers: answers(study, records, &trends), warnings: warnings(records) };
+    let mut told = Told { answers: answers(study, records, &trends), warnings: [incomplete, &warnings(records)].concat() };
     told.answers.extend(frame_story::answers(records));
     told.warnings.extend(frame_story::warnings(records));
     let mut figures = Vec::new();
