@@ -267,20 +267,29 @@ fn exits(p: &Propagation, study: &ScatteringStudy<'_>, engine: &dyn Engine, c: &
     Ok(())
 }
 
-/// The measurement of one point, in an image of Gaussian columns as large as the real one.
+/// The measurement of one point, in an image of Gaussian columns as large as the real one; of the frames of a camera one is timed.
 fn point(p: &Propagation) -> Result<f64, RunError> {
+    let mut point = Point { index: 0, values: Vec::new(), config: p.shared.clone() };
+    let Some(mut camera) = point.config.camera.take() else { return measured(p, &point) };
+    let noiseless = measured(p, &point)?;
+    let frames = f64::from(std::mem::replace(&mut camera.repeats, 1));
+    point.config.camera = Some(camera);
+    Ok(noiseless + frames * (measured(p, &point)? - noiseless).max(0.0))
+}
+
+/// Seconds to measure a point.
+fn measured(p: &Propagation, point: &Point) -> Result<f64, RunError> {
     let images = gaussian_images(p);
-    let point = Point { index: 0, values: Vec::new(), config: p.shared.clone() };
     let place = Place { point: 0, illumination: 0, exit: 0 };
     let start = Instant::now();
-    measure::records(p, &images, place, &point)?;
+    measure::records(p, &images, place, point)?;
     let once = start.elapsed().as_secs_f64();
     // The first is slower than the rest; a long one need not run twice.
     if once > 0.1 {
         return Ok(once);
     }
     let start = Instant::now();
-    (0..3).try_for_each(|_| measure::records(p, &images, place, &point).map(drop))?;
+    (0..3).try_for_each(|_| measure::records(p, &images, place, point).map(drop))?;
     Ok(start.elapsed().as_secs_f64() / 3.0)
 }
 

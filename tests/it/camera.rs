@@ -2,12 +2,15 @@
 
 use mistilt::columns::{Estimator, PixelWindow, Pixels, measure_pixels};
 use mistilt::crystal::Site;
+use mistilt::dcnn::Augmentation;
 use mistilt::detection::{
     Adc, Camera, CameraError, CameraSettings, Contamination, Defects, DetectorNoise, Dose, Drift, Flyback, FrameKey, LineOffsets, Preset,
     RowJitter, Sinusoids, Unit, WindowNoise,
 };
 use mistilt::image::{FourierImage, Radiance, Raster, SourceShape, Truth, TruthColumn};
 use num_complex::Complex64;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 /// Side of the square cell, Å.
 const CELL: f64 = 4.0;
@@ -255,6 +258,11 @@ fn windows_have_the_noise_of_frames_and_depend_on_their_number_alone() {
     for (len, width) in [(10, 0), (0, 4), (10, 4)] {
         assert!(matches!(noise.apply(0, &mut vec![0.0; len], width), Err(CameraError::Window { .. })));
     }
+    // A network's training draws the number from its own stream.
+    let mut augmented = clean.clone();
+    Augmentation::apply(&noise, &mut augmented, 32, &mut ChaCha8Rng::seed_from_u64(1));
+    let mean = augmented.iter().map(|&v| f64::from(v)).sum::<f64>() / 1024.0;
+    assert!((mean - 100.0).abs() < 4.0 * (variance / 1024.0).sqrt(), "{mean}");
     let steps = WindowNoise::new(&camera(CameraSettings { adc: Some(Adc { bits: 8 }), ..CameraSettings::default() }), 0.2, 9).unwrap();
     let mut window = clean;
     steps.apply(0, &mut window, 32).unwrap();
