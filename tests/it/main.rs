@@ -9,6 +9,7 @@ mod camera_study;
 mod cli;
 mod column_estimators;
 mod crystal;
+mod cuda;
 mod golden;
 mod house;
 mod image_files;
