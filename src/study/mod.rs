@@ -16,6 +16,7 @@ mod overrides;
 pub mod plan;
 mod rules;
 pub mod run;
+mod reference;
 mod run_error;
 mod schema;
 pub mod setup;
@@ -33,6 +34,7 @@ mod wording;
 
 pub use axes::{Axis, AxisValue, MAX_POINTS};
 pub use error::{Place, Problem, Source, StudyError};
+pub use reference::key_reference;
 pub use run_error::RunError;
 pub use schema::{json_schema, json_schema_text};
 pub use spec::{Point, Study};

@@ -181,6 +181,11 @@ pub(super) fn required(table: &Json) -> Vec<&str> {
     list.into_iter().flatten().filter_map(Json::as_str).collect()
 }
 
+/// A definition of the types, by name.
+pub(super) fn definition(name: &str) -> Option<&'static Json> {
+    TYPES.get("$defs")?.get(name)
+}
+
 /// What the elements of a list are.
 pub(super) fn items(list: &Json) -> Option<&Json> {
     resolve(&TYPES, list).get("items")

@@ -15,6 +15,7 @@ mod multislice;
 mod null_test;
 mod perovskite_scene;
 mod polarization_map;
+mod quick_studies;
 mod real_images;
 mod scene;
 mod slab;

@@ -1,6 +1,6 @@
 //! Study files as data: those that ship are good, those in `tests/studies/bad` say in a comment what is wrong with them, and where.
 
-use mistilt::study::{Study, StudyError, json_schema, json_schema_text};
+use mistilt::study::{Study, StudyError, json_schema, json_schema_text, key_reference};
 use std::path::{Path, PathBuf};
 
 fn folder(name: &str) -> PathBuf {
@@ -83,9 +83,11 @@ fn every_study_that_ships_is_good_and_fits_the_schema_it_names() {
 }
 
 #[test]
-fn the_committed_schema_is_up_to_date() {
+fn the_committed_schema_and_reference_are_up_to_date() {
     let committed = std::fs::read_to_string(folder("studies/study.schema.json")).unwrap();
     assert!(committed == json_schema_text(), "write it anew: mistilt schema > studies/study.schema.json");
+    let committed = std::fs::read_to_string(folder("docs/reference/study-keys.md")).unwrap();
+    assert!(committed == key_reference(), "write it anew: mistilt schema --markdown > docs/reference/study-keys.md");
 }
 
 #[test]
