@@ -21,3 +21,4 @@ mod scene;
 mod slab;
 mod studies;
 mod study_run;
+mod windows;
