@@ -214,7 +214,9 @@ fn pairs(out: &mut String, id: &str, heading: &str, pairs: &[(String, String)]) 
         ),
     );
     for (name, value) in pairs {
-        push(out, format_args!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(name), escape(value)));
+        let value = escape(value);
+        let value = if value.contains('\n') { format!("<pre>{value}</pre>") } else { value };
+        push(out, format_args!("<tr><th scope=\"row\">{}</th><td>{value}</td></tr>\n", escape(name)));
     }
     out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
 }
@@ -234,7 +236,8 @@ fn table(out: &mut String, index: usize, table: &Table) -> Result<(), ReportErro
     );
     push(out, format_args!("<caption>{caption}</caption>\n<thead>\n<tr>"));
     for column in &table.columns {
-        push(out, format_args!("<th scope=\"col\">{}</th>", escape(column)));
+        // A long name of a column may break at its joints.
+        push(out, format_args!("<th scope=\"col\">{}</th>", escape(column).replace('_', "_<wbr/>")));
     }
     out.push_str("</tr>\n</thead>\n<tbody>\n");
     for row in &table.rows {

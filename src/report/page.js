@@ -47,7 +47,7 @@
       });
     };
     heads.forEach((head, column) => {
-      const button = make("button", { type: "button", title: "Sort by this column", textContent: head.textContent });
+      const button = make("button", { type: "button", title: "Sort by this column" }, [...head.childNodes]);
       button.addEventListener("click", () => {
         if (order.column !== column) order = { column, down: false };
         else if (!order.down) order = { column, down: true };
@@ -64,7 +64,8 @@
     words.setAttribute("aria-label", "Show rows that hold these words");
     const chosen = heads.map((head, column) => {
       const values = [...new Set(rows.map((entry) => entry.cells[column].text))];
-      if (values.length < 2 || values.length > 12 || values.length === rows.length) return null;
+      // Settings are chosen from; results, which have many digits, are not.
+      if (values.length < 2 || values.length > 12 || values.length === rows.length || values.some((value) => /\.\d{4}/.test(value))) return null;
       values.sort((a, b) => compare({ text: a, number: number(a) }, { text: b, number: number(b) }));
       const options = values.map((value) => make("option", { value, textContent: value === "" ? "(none)" : value }));
       return make("select", { column, title: head.textContent }, [make("option", { value: "*", textContent: "all" }), ...options]);

@@ -23,7 +23,8 @@ pub fn key_reference() -> String {
 /// One table with its keys, then the tables in it.
 fn section(out: &mut String, path: &str, node: &Json, sweepable: &[String]) {
     let Some(properties) = schema::properties(node) else { return };
-    let inner = |child: &Json| schema::kind_of(child) == Kind::Table || schema::items(child).is_some_and(|i| schema::kind_of(i) == Kind::Table);
+    let inner =
+        |child: &Json| schema::kind_of(child) == Kind::Table || schema::items(child).is_some_and(|i| schema::kind_of(i) == Kind::Table);
     let keys: Vec<_> = properties.iter().filter(|(_, child)| !inner(child)).collect();
     if !keys.is_empty() {
         out.push_str("\n| key | takes | what it is |\n|---|---|---|\n");
@@ -78,12 +79,13 @@ fn meaning(node: &Json) -> String {
 /// The kind of value, in a word or two, with its range.
 fn takes(node: &Json) -> String {
     let number = |name| schema::keyword(node, name).and_then(Json::as_f64);
-    let range = match (number("minimum").map(|x| x.to_string()).or(number("exclusiveMinimum").map(|x| format!("above {x}"))), number("maximum")) {
-        (Some(low), Some(high)) => format!(" {low} to {high}"),
-        (Some(low), None) => format!(" {low} or more"),
-        (None, Some(high)) => format!(" up to {high}"),
-        (None, None) => String::new(),
-    };
+    let range =
+        match (number("minimum").map(|x| x.to_string()).or(number("exclusiveMinimum").map(|x| format!("above {x}"))), number("maximum")) {
+            (Some(low), Some(high)) => format!(" {low} to {high}"),
+            (Some(low), None) => format!(" {low} or more"),
+            (None, Some(high)) => format!(" up to {high}"),
+            (None, None) => String::new(),
+        };
     match schema::kind_of(node) {
         Kind::Number => format!("number{range}"),
         Kind::Integer => format!("whole number{range}"),
@@ -124,7 +126,9 @@ mod tests {
             let key = path.rsplit('.').next().unwrap();
             assert!(page.contains(&format!("| `{key}` • |")), "{path} is missing or not marked as an axis");
         }
-        for text in ["## `[[microscope.detectors]]`", "## `[sweep.axes]`", "| `latin_hypercube` |", "| `include` | list |", "`\"lobato\"`: Lobato"] {
+        for text in
+            ["## `[[microscope.detectors]]`", "## `[sweep.axes]`", "| `latin_hypercube` |", "| `include` | list |", "`\"lobato\"`: Lobato"]
+        {
             assert!(page.contains(text), "{text} is not in\n{page}");
         }
         assert!(!page.contains("null"));

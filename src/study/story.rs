@@ -142,21 +142,23 @@ fn setting_line(study: &Study, plan: &Plan) -> String {
     format!("{}{swept}.", out.join(", "))
 }
 
-/// "Specimen tilt θx (mrad) −10 to 10".
+/// "specimen tilt θx −10 to 10 mrad".
 fn extent(axis: &Axis) -> String {
-    let numbers: Option<Vec<f64>> = axis.values.iter().map(super::AxisValue::number).collect();
-    let ends = numbers.and_then(|n| {
-        let end = |f: fn(f64, f64) -> f64| n.iter().copied().reduce(f);
-        Some((end(f64::min)?, end(f64::max)?))
-    });
-    match ends {
-        _ if axis.key == super::sweep::SEED => format!("{} repeats", axis.values.len()),
-        Some((low, high)) => {
-            let [low, high] = [low, high].map(|x| short(&super::AxisValue::Number(x)));
-            format!("{} {low} to {high}", label(axis))
-        }
-        None => format!("{} {}", label(axis), axis.values.iter().map(short).collect::<Vec<_>>().join(", ")),
+    if axis.key == super::sweep::SEED {
+        return format!("{} repeats", axis.values.len());
     }
+    let label = label(axis);
+    let (name, unit) = label.split_once(" (").map_or((label.as_str(), ""), |(name, unit)| (name, unit.trim_end_matches(')')));
+    let numbers: Option<Vec<f64>> = axis.values.iter().map(super::AxisValue::number).collect();
+    let values = match numbers.as_deref() {
+        Some([first, others @ ..]) => {
+            let (low, high) = others.iter().fold((*first, *first), |(low, high), &x| (low.min(x), high.max(x)));
+            let [low, high] = [low, high].map(|x| short(&super::AxisValue::Number(x)));
+            format!("{low} to {high}")
+        }
+        _ => axis.values.iter().map(short).collect::<Vec<_>>().join(", "),
+    };
+    format!("{} {values} {unit}", name.to_lowercase()).trim_end().to_owned()
 }
 
 fn settings(study: &Study, plan: &Plan) -> Vec<(String, String)> {
@@ -229,5 +231,6 @@ fn provenance_lines(provenance: &Json) -> Vec<(String, String)> {
         Json::String(s) => s.clone(),
         other => other.to_string(),
     };
-    provenance.as_object().into_iter().flatten().map(|(k, v)| (plain(k), text(v))).collect()
+    let told = |v: &Json| v.as_array().is_none_or(|list| !list.is_empty());
+    provenance.as_object().into_iter().flatten().filter(|(_, v)| told(v)).map(|(k, v)| (plain(k), text(v))).collect()
 }

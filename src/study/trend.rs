@@ -83,7 +83,8 @@ impl Trend {
             let untilted = if self.is_tilt { "untilted".to_owned() } else { format!("at zero {}", self.axis) };
             format!("; {untilted}, the measurement is already ({}, {}) pm off", signed(zero[0], 1), signed(zero[1], 1))
         });
-        format!("{}, {}{setting}: x {x}, y {y} pm per {unit} of {along}{at_zero}.", self.detector, plain(self.estimator))
+        let of = format!("{}, {}{setting}", self.detector, plain(self.estimator));
+        format!("{of}: {x} along x and {y} along y, in pm per {unit} of {along}{at_zero}.")
     }
 
     /// The size of all slopes in one sentence; `None` where there are none or none along a tilt.
@@ -93,8 +94,8 @@ impl Trend {
         let range = if high - low < 0.005 { format!("{high:.2}") } else { format!("{low:.2} to {high:.2}") };
         (!sizes.is_empty()).then(|| {
             format!(
-                "A milliradian of mis-tilt moves the measured B−A shift by {range} pm, depending on what the lines below name (with the 95 % \
-                 confidence of a straight line)."
+                "A milliradian of mis-tilt moves the measured B−A shift by {range} pm, depending on what the lines below name. Behind each \
+                 number stands the 95 % confidence interval of a straight line."
             )
         })
     }
