@@ -7,6 +7,7 @@ mod abtem;
 mod cli;
 mod column_estimators;
 mod crystal;
+mod docs;
 mod house;
 mod image_files;
 mod invariance;
