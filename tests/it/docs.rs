@@ -42,7 +42,8 @@ fn commands(page: &str) -> Vec<Vec<String>> {
             continue;
         }
         let words = words(&std::mem::take(&mut line));
-        let after = |name: &[&str]| words.strip_prefix(name.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>().as_slice()).map(<[_]>::to_vec);
+        let after =
+            |name: &[&str]| words.strip_prefix(name.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>().as_slice()).map(<[_]>::to_vec);
         out.extend(after(&["mistilt"]).or_else(|| after(&["cargo", "run", "--release", "--"])));
     }
     out
