@@ -7,6 +7,7 @@ mod abtem;
 mod cli;
 mod column_estimators;
 mod crystal;
+mod cuda;
 mod docs;
 mod golden;
 mod house;
