@@ -117,9 +117,6 @@ enum Command {
     ///   mistilt structures --json
     #[command(verbatim_doc_comment)]
     Structures,
-<<<<<<< HEAD
-    /// Print the JSON Schema of study files, or the reference of their keys
-=======
     /// Say what this machine can compute on
     ///
     /// Lists processor and CUDA cards, with their memory and what was found to drive them, or
@@ -130,8 +127,7 @@ enum Command {
     ///   mistilt devices --json
     #[command(verbatim_doc_comment)]
     Devices,
-    /// Print the JSON Schema of study files
->>>>>>> main
+    /// Print the JSON Schema of study files, or the reference of their keys
     ///
     /// Editors that read the first line `#:schema ./study.schema.json` of a study file
     /// (VS Code, Helix and Neovim do, through taplo) complete its keys, show what they
