@@ -179,12 +179,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Columns(args) => columns::run(&args, &mut output),
         Command::Polarization(args) => polarization::run(&args, &mut output),
         Command::Structures => structures::run(&mut output),
-<<<<<<< HEAD
-        Command::Schema(args) => schema::run(&args, &mut output),
-=======
         Command::Devices => devices::run(&mut output),
-        Command::Schema => schema::run(&mut output),
->>>>>>> main
+        Command::Schema(args) => schema::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, &mut output),
         Command::Man(args) => man::run(&args, &mut output),
     };
