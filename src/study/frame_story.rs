@@ -2,7 +2,7 @@
 
 use super::measure::Record;
 use super::spec::Study;
-use super::story::{label, plain};
+use super::wording::{label, plain};
 use crate::report::{LineChart, Panel, Row, Scale, Series, Width};
 
 /// Share of refused cells above which the reader is warned.
