@@ -46,6 +46,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
             Failure::BadInput(format!("the study has no detector named \"{name}\"; it has {}", known.join(", ")))
         })?,
     };
+    if let Some(job) = crate::study::scene::SceneJob::new(&point.config)? {
+        let field_angstrom = (args.field_angstrom != 32.0).then_some(args.field_angstrom);
+        let view = super::simulate_scene::View { detector, field_angstrom, pixel_angstrom: args.pixel_pm / 100.0 };
+        return super::simulate_scene::run(point, &job, &view, &args.output, args.threads, output);
+    }
     if !(5.0..=200.0).contains(&args.field_angstrom) || !(1.0..=50.0).contains(&args.pixel_pm) {
         let (field, pixel) = (args.field_angstrom, args.pixel_pm);
         return Err(Failure::BadInput(format!(

@@ -5,6 +5,7 @@ use super::check;
 use super::error::{Place, Problem, Source};
 use super::file::{ReportSettings, SimulationTable, StudyFile};
 use super::overrides;
+use super::scene_table;
 use super::schema;
 use super::spec::{CrystalSettings, CrystalSource, PhononSettings, Point, PointConfig, SimulationSettings, Slicing, Study};
 use super::sweep;
@@ -147,6 +148,7 @@ impl Finding {
 fn findings(file: &StudyFile) -> Vec<Finding> {
     let mut out = Vec::new();
     crystal_findings(file, &mut out);
+    out.extend(scene_table::findings(file).into_iter().map(|(key, message, label, help)| Finding::new(key, message, label, help)));
     for (i, detector) in file.microscope.detectors.iter().enumerate() {
         let key = format!("microscope.detectors.{}", detector.name);
         if detector.inner_mrad >= detector.outer_mrad {
@@ -229,7 +231,14 @@ fn config(file: StudyFile, folder: &Path) -> PointConfig {
         thickness_nm: c.thickness_nm,
         specimen_tilt_mrad: [c.specimen_tilt_x_mrad, c.specimen_tilt_y_mrad],
     };
-    PointConfig { seed: file.seed, crystal, microscope: file.microscope, simulation: simulation(&file.simulation), measure: file.measure }
+    PointConfig {
+        seed: file.seed,
+        crystal,
+        microscope: file.microscope,
+        simulation: simulation(&file.simulation),
+        measure: file.measure,
+        scene: file.scene,
+    }
 }
 
 fn simulation(s: &SimulationTable) -> SimulationSettings {

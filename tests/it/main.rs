@@ -17,6 +17,7 @@ mod perovskite_scene;
 mod polarization_map;
 mod real_images;
 mod scene;
+mod scene_library;
 mod slab;
 mod studies;
 mod study_run;
