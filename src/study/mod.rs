@@ -10,6 +10,7 @@ pub mod file;
 pub mod library_check;
 mod library_figure;
 pub mod measure;
+pub mod network_table;
 mod overrides;
 pub mod plan;
 pub mod run;
