@@ -107,8 +107,8 @@ enum Command {
     ///
     /// Examples:
     ///
-    ///   mistilt library studies/scene.toml
-    ///   mistilt library studies/scene.toml --cells 8 --set crystal.thickness_nm=10 -o results/library
+    ///   mistilt library studies/scenes.toml
+    ///   mistilt library studies/scenes.toml --cells 8 --set crystal.thickness_nm=10 -o results/library
     #[command(verbatim_doc_comment)]
     Library(library::Args),
     /// Find and fit the atomic columns of an image

@@ -17,6 +17,9 @@ pub(super) struct Args {
     /// Folder to write; files of the same names are replaced. Default: results/ and the study's name
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Folder in which libraries are kept from run to run, by a hash of what they depend on. Default: none are kept
+    #[arg(long, value_name = "DIR")]
+    library: Option<PathBuf>,
     /// Pixel size, pm, 1 to 50. Default: 15
     #[arg(long, value_name = "PM", default_value_t = 15.0, hide_default_value = true)]
     pixel_pm: f64,
@@ -33,8 +36,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let folder = args.output.clone().unwrap_or_else(|| PathBuf::from("results").join(&study.name));
     let bar = output.bar(0);
     bar.set_style(indicatif::ProgressStyle::default_spinner());
-    let done =
-        with_threads(args.threads, || gallery(study.points(), args.pixel_pm / 100.0, &folder, &|text| bar.set_message(text.to_owned())))?;
+    let done = with_threads(args.threads, || {
+        gallery(study.points(), args.pixel_pm / 100.0, &folder, args.library.as_deref(), &|text| bar.set_message(text.to_owned()))
+    })?;
     bar.finish_and_clear();
     output.say(&format!("images, tables and figures in {}", folder.display()));
     if output.json {

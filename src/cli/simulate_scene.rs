@@ -8,7 +8,7 @@ use crate::study::scene::{SceneJob, Shelf, clean_image, whole_raster};
 use crate::study::spec::Point;
 use serde_json::json;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What of the scene is put into pixels.
@@ -17,6 +17,8 @@ pub(super) struct View {
     /// Side of a square at the scene's upper left; the whole scene without one.
     pub(super) field_angstrom: Option<f64>,
     pub(super) pixel_angstrom: f64,
+    /// Folder in which libraries are kept.
+    pub(super) libraries: Option<PathBuf>,
 }
 
 pub(super) fn run(
@@ -32,7 +34,7 @@ pub(super) fn run(
     let bar = output.bar(job.steps());
     let start = Instant::now();
     let (image, library_seconds) = with_threads(threads, || {
-        let images = job.run(&mut Shelf::default(), &|steps| bar.inc(steps as u64))?;
+        let images = job.run(&mut Shelf::kept_in(view.libraries.as_deref()), &|steps| bar.inc(steps as u64))?;
         let seconds = start.elapsed().as_secs_f64();
         Ok((clean_image(point, job, &images, view.detector, raster)?, seconds))
     })?;

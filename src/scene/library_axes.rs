@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Step of the tilt axes, mrad.
 const TILT_STEP_MRAD: f64 = 4.0;
-/// Step of the thickness axis, layers: about 2 nm.
-const LAYER_STEP: usize = 5;
+/// Step of the thickness axis, layers: the channelling of a heavy column beats over some ten layers.
+const LAYER_STEP: usize = 2;
 /// A displacement may exceed the outermost value of its axis by this factor.
 const STRETCH: f64 = 1.1;
 /// Above this fraction of dopant somewhere, the composition axis spans all.

@@ -7,6 +7,7 @@ mod image;
 mod imaging;
 mod library;
 mod library_axes;
+mod library_file;
 mod material;
 mod multislice;
 mod pattern;

@@ -13,7 +13,7 @@ use crate::specimen::{FrozenPhonons, Sign};
 use rayon::prelude::*;
 
 /// Samples along the shortest wave of an image that is taken probe by probe.
-const SAMPLES_PER_WAVE: f64 = 2.5;
+const SAMPLES_PER_WAVE: f64 = 3.0;
 /// Room around the cone of the probe in a window, Å.
 const MARGIN_ANGSTROM: f64 = 6.0;
 

@@ -3,10 +3,12 @@
 use super::spec::{CrystalSource, Point, PointConfig};
 use super::{RunError, setup};
 use crate::crystal::{Crystal, structures};
-use crate::image::{Image, Radiance, Raster, SourceShape};
+use crate::image::{Image, Radiance, Raster, SourceShape, whole_file};
 use crate::multislice::MultisliceError;
 use crate::scene::{Fidelity, Imaging, Library, LibraryAxes, Material, Motion, MultisliceImage, Scene, SceneImage};
 use rayon::prelude::*;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A scene and how it is imaged.
@@ -62,14 +64,21 @@ impl SceneJob {
     }
 }
 
-/// Libraries that scenes of one study share.
+/// Libraries that scenes share: those of one run, and in a folder those of runs before.
 #[derive(Debug, Default)]
 pub struct Shelf {
-    known: Vec<(Imaging, Arc<Library>)>,
+    known: Vec<(String, Arc<Library>)>,
+    folder: Option<PathBuf>,
 }
 
 impl Shelf {
-    /// The library of a material over these axes: known, or computed now.
+    /// A shelf that keeps its libraries in a folder, if there is one.
+    #[must_use]
+    pub fn kept_in(folder: Option<&Path>) -> Self {
+        Self { known: Vec::new(), folder: folder.map(Path::to_owned) }
+    }
+
+    /// The library of a material over these axes: known, kept and whole, or computed now.
     pub fn library(
         &mut self,
         material: &Material,
@@ -77,12 +86,47 @@ impl Shelf {
         imaging: &Imaging,
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Arc<Library>, RunError> {
-        let same = |(i, l): &&(Imaging, Arc<Library>)| i == imaging && l.material == *material && l.axes == *axes;
-        if let Some((_, library)) = self.known.iter().find(same) {
+        let key = Library::key(material, axes, imaging);
+        if let Some((_, library)) = self.known.iter().find(|(k, _)| *k == key) {
             return Ok(library.clone());
         }
-        let library = Arc::new(Library::compute(material, axes, imaging, progress)?);
-        self.known.push((imaging.clone(), library.clone()));
+        let library = match self.read(&key, material)? {
+            Some(kept) => kept,
+            None => self.compute(&key, material, axes, imaging, progress)?,
+        };
+        self.known.push((key, Arc::new(library)));
+        // Pushed just now.
+        Ok(self.known[self.known.len() - 1].1.clone())
+    }
+
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(format!("{key}.library")))
+    }
+
+    /// A kept library; one that is not whole counts as none and is made again.
+    fn read(&self, key: &str, material: &Material) -> Result<Option<Library>, RunError> {
+        let Some(path) = self.path(key) else { return Ok(None) };
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Library::from_bytes(&bytes, key, material).ok()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(RunError::disk(path)(e)),
+        }
+    }
+
+    fn compute(
+        &self,
+        key: &str,
+        material: &Material,
+        axes: &LibraryAxes,
+        imaging: &Imaging,
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<Library, RunError> {
+        let library = Library::compute(material, axes, imaging, progress)?;
+        if let (Some(folder), Some(path)) = (&self.folder, self.path(key)) {
+            std::fs::create_dir_all(folder).map_err(RunError::disk(folder))?;
+            let bytes = library.to_bytes(key)?;
+            whole_file(&path, |file| file.write_all(&bytes)).map_err(RunError::disk(&path))?;
+        }
         Ok(library)
     }
 }

@@ -39,11 +39,12 @@ pub fn gallery(
     points: &[Point],
     pixel_angstrom: f64,
     folder: &Path,
+    libraries: Option<&Path>,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<SceneSummary>, RunError> {
     let figures = folder.join("figures");
     std::fs::create_dir_all(&figures).map_err(RunError::disk(&figures))?;
-    let (mut shelf, mut summaries, mut panels) = (Shelf::default(), Vec::new(), Vec::new());
+    let (mut shelf, mut summaries, mut panels) = (Shelf::kept_in(libraries), Vec::new(), Vec::new());
     for point in points {
         let job = SceneJob::new(&point.config)?.ok_or(RunError::NoScene)?;
         let name = name(point);

@@ -83,7 +83,8 @@ fn windows_about_every_probe_see_what_a_supercell_sees() {
     let by_supercell = MultisliceImage::compute(&flat, &imaging, NONE).unwrap().remove(0);
     let places = places(&flat, 40);
     let error = largest_error(&values(&by_windows, &places), &values(&by_supercell, &places));
-    assert!(error < 3e-3, "{error}");
+    // The sharpest waves of an image with a point source, between samples a third of their length apart.
+    assert!(error < 5e-3, "{error}");
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn between_its_nodes_a_library_is_close_to_multislice() {
     let d = own.displacement_x_pm[0];
     for (what, axes, tolerance) in [
         ("tilt", LibraryAxes { tilt_x_mrad: vec![-4.0, 0.0, 4.0, 8.0], ..own.clone() }, 0.01),
-        ("thickness", LibraryAxes { layers: vec![5, 10, 15, 20], ..own.clone() }, 0.02),
+        ("thickness", LibraryAxes { layers: vec![9, 11, 13, 15], ..own.clone() }, 0.02),
         ("displacement", LibraryAxes { displacement_x_pm: vec![-1.4 * d, 0.0, 1.4 * d], ..own.clone() }, 0.01),
     ] {
         let error = largest_error(&values(&with_axes(&scene, &imaging, &axes), &places), &exact);
@@ -138,7 +139,7 @@ fn the_library_holds_its_bounds_on_a_held_out_strip_with_walls() {
     };
     let error = compared(&settings).error;
     println!("{error:?}");
-    assert!(error.away.columns >= 4 && error.at_walls.columns >= 4, "{error:?}");
+    assert!(error.away.columns >= 2 && error.at_walls.columns >= 8, "{error:?}");
     assert!(error.away.largest_pm < 1.0 && error.away.largest_percent < 2.0, "{error:?}");
-    assert!(error.at_walls.largest_pm < 3.0 && error.at_walls.largest_percent < 5.0, "{error:?}");
+    assert!(error.at_walls.largest_pm < 1.0 && error.at_walls.largest_percent < 2.5, "{error:?}");
 }
