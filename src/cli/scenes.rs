@@ -1,9 +1,10 @@
 //! `mistilt scenes`: an image of every scene of a study, with truth, tables and figures.
 
+use super::devices::DeviceArgs;
 use super::failure::Failure;
 use super::output::Output;
 use super::study::{StudyArgs, with_threads};
-use crate::study::scene_gallery::{SceneSummary, gallery};
+use crate::study::scene_gallery::{Request, SceneSummary, gallery};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
@@ -26,6 +27,8 @@ pub(super) struct Args {
     /// Threads to compute with, 1 or more; the images do not depend on it. Default: all cores
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
@@ -34,11 +37,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         return Err(Failure::BadInput(format!("pixels of {} pm are not made: choose 1 to 50 pm", args.pixel_pm)));
     }
     let folder = args.output.clone().unwrap_or_else(|| PathBuf::from("results").join(&study.name));
+    let request =
+        Request { pixel_angstrom: args.pixel_pm / 100.0, folder: &folder, libraries: args.library.as_deref(), device: args.device.device };
     let bar = output.bar(0);
     bar.set_style(indicatif::ProgressStyle::default_spinner());
-    let done = with_threads(args.threads, || {
-        gallery(study.points(), args.pixel_pm / 100.0, &folder, args.library.as_deref(), &|text| bar.set_message(text.to_owned()))
-    })?;
+    let done = with_threads(args.threads, || gallery(study.points(), &request, &|text| bar.set_message(text.to_owned())))?;
     bar.finish_and_clear();
     output.say(&format!("images, tables and figures in {}", folder.display()));
     if output.json {

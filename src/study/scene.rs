@@ -4,7 +4,7 @@ use super::spec::{CrystalSource, Point, PointConfig};
 use super::{RunError, setup};
 use crate::crystal::{Crystal, structures};
 use crate::image::{Image, Radiance, Raster, SourceShape, whole_file};
-use crate::multislice::MultisliceError;
+use crate::multislice::{DeviceChoice, MultisliceError};
 use crate::scene::{Fidelity, Imaging, Library, LibraryAxes, Material, Motion, MultisliceImage, Scene, SceneImage};
 use rayon::prelude::*;
 use std::io::Write as _;
@@ -29,6 +29,12 @@ impl SceneJob {
         let crystal = crystal(&config.crystal.source)?;
         let scene = Scene::new(settings, &crystal, 10.0 * config.crystal.thickness_nm, config.crystal.specimen_tilt_mrad)?;
         Ok(Some(Self { scene: Arc::new(scene), imaging: imaging(config)?, fidelity: settings.fidelity }))
+    }
+
+    /// The same job on the device that was asked for.
+    pub fn on(mut self, config: &PointConfig, choice: DeviceChoice) -> Result<Self, RunError> {
+        self.imaging.device = setup::device(&config.simulation, choice)?;
+        Ok(self)
     }
 
     /// The axes of the library of every material of the scene; none where it is imaged by multislice.
@@ -224,6 +230,6 @@ fn imaging(config: &PointConfig) -> Result<Imaging, RunError> {
         factors: setup::factors(simulation),
         k_points: simulation.k_points.map(|n| n as usize),
         motion,
-        device: setup::device(simulation),
+        device: setup::device(simulation, DeviceChoice::Cpu)?,
     })
 }

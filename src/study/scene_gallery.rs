@@ -4,6 +4,7 @@ use super::RunError;
 use super::scene::{SceneJob, Shelf, clean_image, whole_raster};
 use super::spec::Point;
 use crate::image::{Image, Raster, whole_file};
+use crate::multislice::DeviceChoice;
 use crate::report::{Arrow, ImagePanel, ImageRow, MapCell, MapData, MapStyle, Pixels};
 use crate::scene::Scene;
 use serde::Serialize;
@@ -34,25 +35,33 @@ pub struct SceneSummary {
     pub seconds_pixels: f64,
 }
 
-/// Images every point's scene on the first detector, in pixels of this size, and writes all of it to a folder.
-pub fn gallery(
-    points: &[Point],
-    pixel_angstrom: f64,
-    folder: &Path,
-    libraries: Option<&Path>,
-    progress: &(dyn Fn(&str) + Sync),
-) -> Result<Vec<SceneSummary>, RunError> {
+/// How scenes are imaged and where to.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Side of a pixel, Å.
+    pub pixel_angstrom: f64,
+    /// Folder that is written.
+    pub folder: &'a Path,
+    /// Folder in which libraries are kept.
+    pub libraries: Option<&'a Path>,
+    /// Where to compute.
+    pub device: DeviceChoice,
+}
+
+/// Images every point's scene on the first detector and writes all of it to a folder.
+pub fn gallery(points: &[Point], request: &Request<'_>, progress: &(dyn Fn(&str) + Sync)) -> Result<Vec<SceneSummary>, RunError> {
+    let folder = request.folder;
     let figures = folder.join("figures");
     std::fs::create_dir_all(&figures).map_err(RunError::disk(&figures))?;
-    let (mut shelf, mut summaries, mut panels) = (Shelf::kept_in(libraries), Vec::new(), Vec::new());
+    let (mut shelf, mut summaries, mut panels) = (Shelf::kept_in(request.libraries), Vec::new(), Vec::new());
     for point in points {
-        let job = SceneJob::new(&point.config)?.ok_or(RunError::NoScene)?;
+        let job = SceneJob::new(&point.config)?.ok_or(RunError::NoScene)?.on(&point.config, request.device)?;
         let name = name(point);
         let (start, steps, done) = (Instant::now(), job.steps(), AtomicUsize::new(0));
         let count = |n: usize| progress(&format!("{name}: {} of {steps} k-points", done.fetch_add(n, Ordering::Relaxed) + n));
         let images = job.run(&mut shelf, &count)?;
         let seconds_multislice = start.elapsed().as_secs_f64();
-        let raster = whole_raster(&job.scene, pixel_angstrom);
+        let raster = whole_raster(&job.scene, request.pixel_angstrom);
         let image = clean_image(point, &job, &images, 0, raster)?;
         let seconds_pixels = start.elapsed().as_secs_f64() - seconds_multislice;
         let path = folder.join(format!("{name}.npy"));
