@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Pixel size, pm, 1 to 50. Default: that of the study's camera, 10 without one
     #[arg(long, value_name = "PM")]
     pixel_pm: Option<f64>,
+    /// Folder in which libraries of scenes are kept from run to run, by a hash of what they depend on. Default: none are kept
+    #[arg(long, value_name = "DIR")]
+    library: Option<PathBuf>,
     /// Threads to compute with, 1 or more; the image does not depend on it. Default: all cores
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -53,6 +56,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let field = args.field_angstrom.or(camera.map(|c| c.field_angstrom)).unwrap_or(32.0);
     let pixel = args.pixel_pm.or(camera.map(|c| 100.0 * c.pixel_angstrom)).unwrap_or(10.0);
     let given = args.field_angstrom.is_none_or(|f| (5.0..=200.0).contains(&f)) && args.pixel_pm.is_none_or(|p| (1.0..=50.0).contains(&p));
+    if let Some(job) = crate::study::scene::SceneJob::new(&point.config)? {
+        let job = job.on(&point.config, args.device.device)?;
+        let view = super::simulate_scene::View {
+            detector,
+            field_angstrom: args.field_angstrom,
+            pixel_angstrom: pixel / 100.0,
+            libraries: args.library.clone(),
+        };
+        return super::simulate_scene::run(point, &job, &view, &args.output, args.threads, output);
+    }
     if !given {
         return Err(Failure::BadInput(format!(
             "an image of {field} Å in pixels of {pixel} pm is not made: choose 5 to 200 Å and 1 to 50 pm"

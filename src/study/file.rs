@@ -2,6 +2,7 @@
 
 use super::camera_table::CameraTable;
 use super::sweep_table::SweepTable;
+use crate::scene::SceneSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,8 @@ pub struct StudyFile {
     pub crystal: CrystalTable,
     /// The microscope.
     pub microscope: MicroscopeSettings,
+    /// A scene of many cells in place of one repeated cell. Default: none.
+    pub scene: Option<SceneSettings>,
     /// How the images are computed. Default: a scattering matrix with frozen phonons.
     #[serde(default)]
     pub simulation: SimulationTable,

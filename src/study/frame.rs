@@ -5,7 +5,7 @@ use super::spec::{Estimator as EstimatorName, MeasureSettings, Point, PointConfi
 use super::{RunError, measure, run};
 use crate::columns::{FitFailure, PixelWindow, Pixels, measure_pixels};
 use crate::detection::{Camera, Exposure, FrameKey};
-use crate::image::{FourierImage, Raster};
+use crate::image::{FourierImage, Radiance, Raster};
 use crate::numerics::grid::combine;
 use crate::specimen::{CellTruth, Slab};
 use rayon::prelude::*;
@@ -84,9 +84,9 @@ pub fn statistics(
     Ok(tallies.iter().map(Tally::statistics).collect())
 }
 
-/// One frame of a point.
+/// One frame of a point; `image` is seen with a point source.
 pub fn expose(
-    image: &FourierImage,
+    image: &dyn Radiance,
     point: &Point,
     settings: &FrameSettings,
     raster: Raster,
@@ -104,7 +104,7 @@ pub fn seed(config: &PointConfig) -> u64 {
     let c = &config.crystal;
     let crystal = (c.zone_axis, c.x_axis, c.axes, c.thickness_nm, c.specimen_tilt_mrad);
     let camera = config.camera.as_ref().map(|c| (c.pixel_angstrom, &c.camera));
-    let inputs = (config.seed, crystal, &config.microscope, &config.simulation, camera);
+    let inputs = (config.seed, crystal, &config.microscope, &config.simulation, &config.scene, camera);
     // Plain numbers and names always serialize; Debug stands in should they ever not.
     let text = serde_json::to_string(&inputs).unwrap_or_else(|_| format!("{inputs:?}"));
     let mut first = [0; 8];

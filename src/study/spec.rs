@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use super::camera_table::FrameSettings;
+pub use crate::scene::SceneSettings;
+
 pub use super::file::{
     AberrationSettings, CrystalAxes, DetectorSettings, Estimator, MeasureSettings, Method, MicroscopeSettings, Precision, ReportSettings,
     ScatteringFactors, TiltRaster,
@@ -61,7 +63,11 @@ pub struct PointConfig {
     /// How columns are measured.
     pub measure: MeasureSettings,
     /// How the image is exposed to frames; `None` measures the noiseless image alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub camera: Option<FrameSettings>,
+    /// The scene, where there is one in place of a repeated cell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scene: Option<SceneSettings>,
 }
 
 /// The crystal under the beam. Image axes: x right, y down, z along the beam.
