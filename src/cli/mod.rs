@@ -5,12 +5,15 @@ mod completions;
 mod converge;
 mod devices;
 mod failure;
+mod library;
 mod man;
 mod open;
 mod output;
 mod polarization;
+mod scenes;
 mod schema;
 mod simulate;
+mod simulate_scene;
 mod structures;
 mod study;
 
@@ -83,6 +86,33 @@ enum Command {
     ///   mistilt converge studies/tilt.toml --point 3 --json
     #[command(verbatim_doc_comment)]
     Converge(converge::Args),
+    /// Image the scenes of a study, with their truth and figures
+    ///
+    /// Every point of a study file with a [scene] becomes an image of the whole scene on the
+    /// first detector, with its truth in a sidecar and cell by cell in a .csv file (shift in pm,
+    /// tilt in mrad, thickness in nm, composition), and a map of the true polarization. One
+    /// figure shows all scenes side by side. Points that differ in the scene alone share what
+    /// multislice computes.
+    ///
+    /// Example:
+    ///
+    ///   mistilt scenes studies/scenes.toml -o results/scenes
+    #[command(verbatim_doc_comment)]
+    Scenes(scenes::Args),
+    /// Hold the library of a study's scene against multislice of whole scenes
+    ///
+    /// Images of scenes are put together from responses of single columns, which multislice
+    /// computes once. This command says what that costs: it images strips of cells that hold
+    /// walls, random polarization, substitution and mis-tilt both ways, in the microscope, with
+    /// the thickness and sampling of the study, and prints how far columns and intensities
+    /// differ, away from walls and at them. With -o it draws them column by column.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt library studies/scenes.toml
+    ///   mistilt library studies/scenes.toml --cells 8 --set crystal.thickness_nm=10 -o results/library
+    #[command(verbatim_doc_comment)]
+    Library(library::Args),
     /// Find and fit the atomic columns of an image
     ///
     /// Reads .npy, .npz, TIFF, PNG, HyperSpy .hspy, .emd (Berkeley, Velox), .h5 and Gatan .dm3/.dm4,
@@ -127,23 +157,25 @@ enum Command {
     ///   mistilt devices --json
     #[command(verbatim_doc_comment)]
     Devices,
-    /// Print the JSON Schema of study files
+    /// Print the JSON Schema of study files, or the reference of their keys
     ///
     /// Editors that read the first line `#:schema ./study.schema.json` of a study file
     /// (VS Code, Helix and Neovim do, through taplo) complete its keys, show what they
     /// mean and underline mistakes.
     ///
-    /// Example:
+    /// Examples:
     ///
     ///   mistilt schema > study.schema.json
+    ///   mistilt schema --markdown > study-keys.md
     #[command(verbatim_doc_comment)]
-    Schema,
+    Schema(schema::Args),
     /// Print the completions of a shell
     ///
     /// Examples:
     ///
     ///   mistilt completions bash > ~/.local/share/bash-completion/completions/mistilt
     ///   mistilt completions fish > ~/.config/fish/completions/mistilt.fish
+    ///   mistilt completions -o completions
     #[command(verbatim_doc_comment)]
     Completions(completions::Args),
     /// Print a manual page
@@ -152,6 +184,7 @@ enum Command {
     ///
     ///   mistilt man > mistilt.1
     ///   mistilt man study plan > mistilt-study-plan.1
+    ///   mistilt man -o man1
     #[command(verbatim_doc_comment)]
     Man(man::Args),
 }
@@ -173,11 +206,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Study(command) => study::run(&command, &mut output),
         Command::Simulate(args) => simulate::run(&args, &mut output),
         Command::Converge(args) => converge::run(&args, &mut output),
+        Command::Library(args) => library::run(&args, &mut output),
+        Command::Scenes(args) => scenes::run(&args, &mut output),
         Command::Columns(args) => columns::run(&args, &mut output),
         Command::Polarization(args) => polarization::run(&args, &mut output),
         Command::Structures => structures::run(&mut output),
         Command::Devices => devices::run(&mut output),
-        Command::Schema => schema::run(&mut output),
+        Command::Schema(args) => schema::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, &mut output),
         Command::Man(args) => man::run(&args, &mut output),
     };

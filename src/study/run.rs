@@ -1,18 +1,18 @@
 //! Runs a study through its store, and publishes what came of it: table, images, figures, provenance and report.
 
 use super::compute::Images;
+use super::explore::Shown;
 use super::interrupt::Interrupt;
 use super::measure::{self, Record};
 use super::plan::{Place, Plan, Propagation};
 use super::share::Share;
 use super::spec::{Point, Study};
 use super::store::{Draft, PROVENANCE};
-use super::story::{self, Shown};
 use super::table::{self, Table};
 use super::vault::Vault;
 use super::vault_lock::Holder;
 use super::work::{State, Work};
-use super::{RunError, setup, slurm};
+use super::{RunError, setup, slurm, story};
 use crate::crystal::Site;
 use crate::image::{FourierImage, Image, Truth, TruthCell, TruthColumn};
 use crate::multislice::DeviceChoice;
@@ -416,5 +416,6 @@ fn provenance(study: &Study, plan: &Plan, records: &[Record], seconds: f64) -> J
         "overrides": study.overrides,
         "study_file": study.source.name,
         "study_text": study.source.text,
+        "included": study.included.iter().map(|s| json!({ "file": s.name, "text": s.text })).collect::<Vec<_>>(),
     })
 }
