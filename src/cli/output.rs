@@ -38,7 +38,7 @@ impl Output {
 
     /// A progress bar on stderr; hidden with `--quiet` and where stderr is no terminal.
     pub(super) fn bar(&self, steps: usize) -> ProgressBar {
-        self.bar_of(steps, "{wide_bar} {pos}/{len} k-points, {eta} left")
+        self.bar_of(steps, "{wide_bar} {pos}/{len} k-points and points, {eta} left")
     }
 
     /// The same with other words: a template of indicatif.
