@@ -96,7 +96,7 @@ fn a_network_is_trained_predicts_and_shows_what_it_looks_at() {
     assert!(predicted["against_truth"]["rmse_pm"].as_f64().unwrap() < 0.7 * of_mean, "{predicted}");
     assert!(predicted["median_epistemic_sigma_pm"].as_f64().unwrap() > 0.0);
     let centred = json(&mistilt(root, &["predict", "net/model.safetensors", "image.npy", "--centred", "-o", "cells", "--json"]));
-    assert_eq!(centred["cells"], 100, "{centred}");
+    assert_eq!(centred["cells"], 121, "{centred}");
     assert!(root.join("cells/predictions.csv").is_file());
 
     let seen = json(&mistilt(root, &["features", "net", "image.npy", "--cells", "4", "-o", "seen", "--json"]));
