@@ -3,6 +3,7 @@
 mod columns;
 mod completions;
 mod converge;
+mod devices;
 mod failure;
 mod features;
 mod man;
@@ -22,6 +23,7 @@ use output::Output;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+pub use devices::DeviceArgs;
 pub use study::{ResultsArgs, RunArgs, StudyArgs};
 
 /// How much of the polarization in an ADF-STEM image is the crystal, and how much is mis-tilt, noise and analysis?
@@ -157,7 +159,17 @@ enum Command {
     ///   mistilt structures --json
     #[command(verbatim_doc_comment)]
     Structures,
-    /// Print the JSON Schema of study files
+    /// Say what this machine can compute on
+    ///
+    /// Lists processor and CUDA cards, with their memory and what was found to drive them, or
+    /// says in a sentence why no card can be used. The last line is what `--device auto` takes.
+    ///
+    /// Example:
+    ///
+    ///   mistilt devices --json
+    #[command(verbatim_doc_comment)]
+    Devices,
+    /// Print the JSON Schema of study files, or the reference of their keys
     ///
     /// Editors that read the first line `#:schema ./study.schema.json` of a study file
     /// (VS Code, Helix and Neovim do, through taplo) complete its keys, show what they
@@ -166,6 +178,7 @@ enum Command {
     /// Examples:
     ///
     ///   mistilt schema > study.schema.json
+    ///   mistilt schema --markdown > study-keys.md
     ///   mistilt schema --training > training.schema.json
     #[command(verbatim_doc_comment)]
     Schema(schema::Args),
@@ -175,6 +188,7 @@ enum Command {
     ///
     ///   mistilt completions bash > ~/.local/share/bash-completion/completions/mistilt
     ///   mistilt completions fish > ~/.config/fish/completions/mistilt.fish
+    ///   mistilt completions -o completions
     #[command(verbatim_doc_comment)]
     Completions(completions::Args),
     /// Print a manual page
@@ -183,6 +197,7 @@ enum Command {
     ///
     ///   mistilt man > mistilt.1
     ///   mistilt man study plan > mistilt-study-plan.1
+    ///   mistilt man -o man1
     #[command(verbatim_doc_comment)]
     Man(man::Args),
 }
@@ -210,7 +225,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Predict(args) => predict::run(&args, &mut output),
         Command::Features(args) => features::run(&args, &mut output),
         Command::Structures => structures::run(&mut output),
-        Command::Schema(args) => schema::run(args, &mut output),
+        Command::Devices => devices::run(&mut output),
+        Command::Schema(args) => schema::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, &mut output),
         Command::Man(args) => man::run(&args, &mut output),
     };

@@ -1,20 +1,21 @@
 //! Runs a study through its store, and publishes what came of it: table, images, figures, provenance and report.
 
 use super::compute::Images;
+use super::explore::Shown;
 use super::interrupt::Interrupt;
 use super::measure::{self, Record};
 use super::plan::{Place, Plan, Propagation};
 use super::share::Share;
 use super::spec::{Point, Study};
 use super::store::{Draft, PROVENANCE};
-use super::story::{self, Shown};
 use super::table::{self, Table};
 use super::vault::Vault;
 use super::vault_lock::Holder;
 use super::work::{State, Work};
-use super::{RunError, setup, slurm};
+use super::{RunError, setup, slurm, story};
 use crate::crystal::Site;
 use crate::image::{FourierImage, Image, Truth, TruthCell, TruthColumn};
+use crate::multislice::DeviceChoice;
 use crate::numerics::grid::combine;
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
@@ -296,8 +297,14 @@ fn incomplete(failures: &[PointFailure], missing: usize, study: &Study) -> Vec<S
 }
 
 /// Runs one point of a study to its image on one detector, with its truth.
-pub fn simulate(point: &Point, detector: usize, field: Field, progress: &(dyn Fn(usize) + Sync)) -> Result<(Image, Vec<Record>), RunError> {
-    let plan = Plan::new(std::slice::from_ref(point))?;
+pub fn simulate(
+    point: &Point,
+    detector: usize,
+    field: Field,
+    choice: DeviceChoice,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<(Image, Vec<Record>), RunError> {
+    let plan = Plan::new(std::slice::from_ref(point))?.on(choice)?;
     let propagation = &plan.propagations[0];
     let images = Images::compute(propagation, progress)?;
     let place = propagation.places[0];
@@ -409,5 +416,6 @@ fn provenance(study: &Study, plan: &Plan, records: &[Record], seconds: f64) -> J
         "overrides": study.overrides,
         "study_file": study.source.name,
         "study_text": study.source.text,
+        "included": study.included.iter().map(|s| json!({ "file": s.name, "text": s.text })).collect::<Vec<_>>(),
     })
 }

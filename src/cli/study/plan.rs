@@ -3,6 +3,7 @@
 use super::{StudyArgs, duration};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::multislice::DeviceChoice;
 use crate::study::Study;
 use crate::study::cost::Cost;
 use crate::study::plan::{self, Plan};
@@ -13,7 +14,7 @@ use std::num::NonZeroUsize;
 pub(super) fn plan(args: &StudyArgs, output: &mut Output) -> Result<(), Failure> {
     let study = args.read()?;
     output.say(&headline(&study));
-    let plan = Plan::new(study.points())?;
+    let plan = Plan::new(study.points())?.on(DeviceChoice::Auto)?;
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let cost = plan.cost(threads)?;
     output.say(&cost_lines(&plan, &cost, threads));
@@ -34,7 +35,8 @@ pub(super) fn headline(study: &Study) -> String {
     let factor = |group: usize| {
         let axes: Vec<_> = study.axes.iter().filter(|axis| axis.group == group).collect();
         let names = axes.iter().map(|axis| axis.column.as_str()).collect::<Vec<_>>().join(" with ");
-        format!("{} {names}", axes.first().map_or(0, |axis| axis.values.len()))
+        let up_to = if axes.iter().any(|axis| !axis.when.is_empty()) { "up to " } else { "" };
+        format!("{up_to}{} {names}", axes.first().map_or(0, |axis| axis.values.len()))
     };
     let factors = (0..groups).map(factor).collect::<Vec<_>>().join(" × ");
     let points = match study.points().len() {
