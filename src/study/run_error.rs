@@ -1,11 +1,13 @@
 //! What can stop a study that was read without fault: the crystal, the physics, the disk; each message is a sentence to act on.
 
 use crate::crystal::CrystalError;
+use crate::dcnn::DcnnError;
 use crate::detection::CameraError;
 use crate::multislice::MultisliceError;
 use crate::report::ReportError;
 use crate::scene::SceneError;
 use crate::specimen::CutError;
+use crate::windows::WindowsError;
 use std::path::PathBuf;
 
 /// Why a study could not run, or could not keep its results.
@@ -46,6 +48,18 @@ pub enum RunError {
     /// A figure or the page.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// The images, labels or dataset a network shall learn from.
+    #[error("{reason}")]
+    TrainingData {
+        /// Which file, what is wrong with it, and what to do.
+        reason: String,
+    },
+    /// Windows.
+    #[error(transparent)]
+    Windows(#[from] WindowsError),
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] DcnnError),
     /// The results folder holds something else.
     #[error("{} exists and is no folder of mistilt results; choose another with -o, or move it away", .path.display())]
     NotOurs {
