@@ -47,8 +47,8 @@ fn an_ideal_camera_measures_what_the_noiseless_image_shows() {
         let (frames, noiseless) = (r.frames.unwrap(), r.apparent_pm().unwrap());
         // 10 cells each way, less those at the edges.
         assert!(frames.frames == 1 && frames.cells >= 49 && frames.refused == 0, "{frames:?}");
-        for c in 0..2 {
-            let difference = frames.apparent_pm[c] - noiseless[c];
+        for (c, noiseless) in noiseless.into_iter().enumerate() {
+            let difference = frames.apparent_pm[c] - noiseless;
             // Pixels of 20 pm cut the round window otherwise than samples of 10 pm, from cell to cell otherwise.
             assert!(difference.abs() < 1.0, "{} at point {}: {difference} pm", r.estimator, r.point);
             assert!(frames.cell_scatter_pm[c] < 2.0 && frames.sigma_pm[c].is_nan(), "{frames:?}");
