@@ -3,6 +3,7 @@
 mod columns;
 mod completions;
 mod converge;
+mod dataset;
 mod failure;
 mod man;
 mod open;
@@ -81,6 +82,18 @@ enum Command {
     ///   mistilt converge studies/tilt.toml --point 3 --json
     #[command(verbatim_doc_comment)]
     Converge(converge::Args),
+    /// Make labelled training data: windows or images, with what varies from one to the next
+    ///
+    /// Simulates the images that the study's [dataset] table asks for, drawing what varies, cuts
+    /// them as [windows] says and writes HDF5 files with labels in pm (x right, y down) and
+    /// manifest.json. Good files in the folder are kept, so an interrupted run goes on.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt dataset studies/training-set.toml -o training-set
+    ///   mistilt dataset studies/training-set.toml -o training-set --part 2/8
+    #[command(verbatim_doc_comment)]
+    Dataset(dataset::Args),
     /// Find and fit the atomic columns of an image
     ///
     /// Reads .npy, .npz, TIFF, PNG, HyperSpy .hspy, .emd (Berkeley, Velox), .h5 and Gatan .dm3/.dm4,
@@ -161,6 +174,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Study(command) => study::run(&command, &mut output),
         Command::Simulate(args) => simulate::run(&args, &mut output),
         Command::Converge(args) => converge::run(&args, &mut output),
+        Command::Dataset(args) => dataset::run(&args, &mut output),
         Command::Columns(args) => columns::run(&args, &mut output),
         Command::Polarization(args) => polarization::run(&args, &mut output),
         Command::Structures => structures::run(&mut output),

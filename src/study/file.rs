@@ -1,5 +1,8 @@
 //! The study file as typed: one table a room, every key with its unit, range and default. The JSON Schema and the checks come from here.
 
+use super::dataset_table::DatasetSettings;
+use super::learning_table::LearningSettings;
+use super::windows_table::WindowSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,6 +32,12 @@ pub struct StudyFile {
     /// How columns are measured in the images. Default: all three estimators.
     #[serde(default)]
     pub measure: MeasureSettings,
+    /// How images become windows for networks and datasets. Default: centred windows of 2 × 2 cells.
+    pub windows: Option<WindowSettings>,
+    /// Networks trained and tested on the study's images. Default: none.
+    pub learning: Option<LearningSettings>,
+    /// Labelled training data, for `mistilt dataset`. Default: none.
+    pub dataset: Option<DatasetSettings>,
     /// What the report shows.
     #[serde(default)]
     pub report: ReportSettings,

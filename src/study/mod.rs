@@ -5,8 +5,13 @@ mod axes;
 mod check;
 pub mod compute;
 pub mod converge;
+pub mod dataset_run;
+mod dataset_table;
+#[cfg(test)]
+mod drawn;
 mod error;
 pub mod file;
+mod learning_table;
 pub mod measure;
 mod overrides;
 pub mod plan;
@@ -22,6 +27,7 @@ pub mod table;
 mod tree;
 mod trend;
 mod validate;
+mod windows_table;
 
 pub use axes::{Axis, AxisValue, MAX_POINTS};
 pub use error::{Place, Problem, Source, StudyError};

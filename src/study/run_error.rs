@@ -1,9 +1,12 @@
 //! What can stop a study that was read without fault: the crystal, the physics, the disk; each message is a sentence to act on.
 
+use super::error::StudyError;
 use crate::crystal::CrystalError;
+use crate::dataset::DatasetError;
 use crate::multislice::MultisliceError;
 use crate::report::ReportError;
 use crate::specimen::CutError;
+use crate::windows::WindowsError;
 use std::path::PathBuf;
 
 /// Why a study could not run, or could not keep its results.
@@ -29,6 +32,18 @@ pub enum RunError {
     /// A figure or the page.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A sample of a dataset that the study's checks refuse.
+    #[error(transparent)]
+    Study(#[from] StudyError),
+    /// Windows, labels, or their split.
+    #[error(transparent)]
+    Windows(#[from] WindowsError),
+    /// A shard of a dataset.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The study declares no dataset.
+    #[error("the study has no [dataset] table: say there how many samples to make and what varies (studies/training-set.toml is one)")]
+    NoDataset,
     /// The results folder holds something else.
     #[error("{} exists and is no folder of mistilt results; choose another with -o, or move it away", .path.display())]
     NotOurs {
@@ -43,6 +58,9 @@ pub enum RunError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The user asked to stop.
+    #[error("stopped; what was finished is kept")]
+    Interrupted,
     /// A command asked for a point the study does not have.
     #[error("the study has {points} points, numbered from 0; point {asked} is none of them (mistilt study plan prints them)")]
     NoSuchPoint {

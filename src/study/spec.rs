@@ -9,6 +9,10 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use super::dataset_table::DatasetSettings;
+pub use super::learning_table::LearningSettings;
+pub use super::windows_table::WindowSettings;
+
 pub use super::file::{
     AberrationSettings, CrystalAxes, DetectorSettings, Estimator, MeasureSettings, Method, MicroscopeSettings, Precision, ReportSettings,
     ScatteringFactors, TiltRaster,
@@ -28,12 +32,18 @@ pub struct Study {
     pub axes: Vec<Axis>,
     /// What the report shows; `x` is filled in where there is an axis.
     pub report: ReportSettings,
+    /// Networks trained and tested on its images, if it declares any.
+    pub learning: Option<LearningSettings>,
+    /// The dataset it declares, if any.
+    pub dataset: Option<DatasetSettings>,
     /// The overrides that were applied, as typed: `key=value`.
     pub overrides: Vec<String>,
     /// The study file: its path as given, and its text.
     pub source: Arc<Source>,
     pub(super) points: Vec<Point>,
     pub(super) tree: Node,
+    /// Where its paths count from.
+    pub(super) folder: PathBuf,
 }
 
 /// One point of a study: the values of its axes and everything that follows from them.
@@ -60,6 +70,9 @@ pub struct PointConfig {
     pub simulation: SimulationSettings,
     /// How columns are measured.
     pub measure: MeasureSettings,
+    /// How images become windows, where the file says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<WindowSettings>,
 }
 
 /// The crystal under the beam. Image axes: x right, y down, z along the beam.
