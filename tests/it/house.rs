@@ -26,8 +26,9 @@ const FLOORS: [&str; 18] = [
     "cli",
 ];
 
-/// Packages the lock file may hold: what stands there today and a few more. A new dependency is a decision, not an accident.
-const MOST_PACKAGES: usize = 375;
+/// Packages the lock file may hold: what stands there today and a few more; 15 of them are candle's for CUDA, which only the feature
+/// `candle-cuda` builds. A new dependency is a decision, not an accident.
+const MOST_PACKAGES: usize = 390;
 
 /// A source file: its path from the repository's root with `/`, its text, and its text without comments.
 struct Source {

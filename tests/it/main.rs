@@ -12,6 +12,7 @@ mod image_files;
 mod invariance;
 mod kirkland;
 mod multislice;
+mod network;
 mod null_test;
 mod perovskite_scene;
 mod polarization_map;
