@@ -128,23 +128,25 @@ enum Command {
     ///   mistilt structures --json
     #[command(verbatim_doc_comment)]
     Structures,
-    /// Print the JSON Schema of study files
+    /// Print the JSON Schema of study files, or the reference of their keys
     ///
     /// Editors that read the first line `#:schema ./study.schema.json` of a study file
     /// (VS Code, Helix and Neovim do, through taplo) complete its keys, show what they
     /// mean and underline mistakes.
     ///
-    /// Example:
+    /// Examples:
     ///
     ///   mistilt schema > study.schema.json
+    ///   mistilt schema --markdown > study-keys.md
     #[command(verbatim_doc_comment)]
-    Schema,
+    Schema(schema::Args),
     /// Print the completions of a shell
     ///
     /// Examples:
     ///
     ///   mistilt completions bash > ~/.local/share/bash-completion/completions/mistilt
     ///   mistilt completions fish > ~/.config/fish/completions/mistilt.fish
+    ///   mistilt completions -o completions
     #[command(verbatim_doc_comment)]
     Completions(completions::Args),
     /// Print a manual page
@@ -153,6 +155,7 @@ enum Command {
     ///
     ///   mistilt man > mistilt.1
     ///   mistilt man study plan > mistilt-study-plan.1
+    ///   mistilt man -o man1
     #[command(verbatim_doc_comment)]
     Man(man::Args),
 }
@@ -178,7 +181,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Columns(args) => columns::run(&args, &mut output),
         Command::Polarization(args) => polarization::run(&args, &mut output),
         Command::Structures => structures::run(&mut output),
-        Command::Schema => schema::run(&mut output),
+        Command::Schema(args) => schema::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, &mut output),
         Command::Man(args) => man::run(&args, &mut output),
     };

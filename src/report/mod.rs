@@ -6,6 +6,7 @@ mod axes;
 mod canvas;
 mod distribution;
 mod error;
+mod explorer;
 mod figure;
 mod fonts;
 mod html;
@@ -27,6 +28,7 @@ mod wheel;
 
 pub use distribution::{Histograms, Parity};
 pub use error::ReportError;
+pub use explorer::{Explorer, Found, Frame, MOST_FRAMES};
 pub use figure::{Figure, SavedFigure};
 pub use html::{FigureContent, FigureRef, Page, Table};
 pub use image_panel::{Arrow, ColumnMark, ImagePanel, ImageRow, Marker};

@@ -1,11 +1,12 @@
 //! Runs a study: every propagation once, every point measured, results kept as table, images, figures, provenance and report.
 
 use super::compute::Images;
+use super::explore::Shown;
 use super::measure::{self, Record};
 use super::plan::{Place, Plan, Propagation};
 use super::spec::{Point, Study};
 use super::store::{Draft, PROVENANCE};
-use super::story::{self, Shown};
+use super::story;
 use super::table::Table;
 use super::{RunError, setup};
 use crate::crystal::Site;
@@ -189,5 +190,6 @@ fn provenance(study: &Study, plan: &Plan, records: &[Record], seconds: f64) -> J
         "overrides": study.overrides,
         "study_file": study.source.name,
         "study_text": study.source.text,
+        "included": study.included.iter().map(|s| json!({ "file": s.name, "text": s.text })).collect::<Vec<_>>(),
     })
 }

@@ -58,7 +58,10 @@ impl Table {
             |name: &str, of: &dyn Fn(&Record) -> String| columns.push((name.to_owned(), Column::Texts(records.iter().map(of).collect())));
         text("refusal", &|r| r.measured_pm.as_ref().err().map_or(String::new(), ToString::to_string));
         text("engine", &|r| r.engine.clone());
-        columns.push(("seed".to_owned(), Column::Integers(records.iter().map(|r| r.seed as i64).collect())));
+        // Where seeds are swept their axis has the column.
+        if !study.axes.iter().any(|axis| axis.column == "seed") {
+            columns.push(("seed".to_owned(), Column::Integers(records.iter().map(|r| r.seed as i64).collect())));
+        }
         Self { columns, rows: records.len() }
     }
 
@@ -110,11 +113,16 @@ impl Column {
 
 fn axis_column(study: &Study, axis: &Axis, index: usize, records: &[Record]) -> Column {
     let value = |r: &Record| &study.points()[r.point].values[index].1;
-    let numeric = axis.values.iter().all(|v| matches!(v, AxisValue::Number(_) | AxisValue::Integer(_)));
+    let whole = |r: &Record| if let AxisValue::Integer(i) = value(r) { Some(*i) } else { None };
+    if let Some(integers) = records.iter().map(whole).collect() {
+        return Column::Integers(integers);
+    }
+    let numeric = axis.values.iter().all(|v| v.number().is_some());
     if numeric {
         Column::Numbers(records.iter().map(|r| value(r).number().unwrap_or(f64::NAN)).collect())
     } else {
-        Column::Texts(records.iter().map(|r| value(r).to_string()).collect())
+        let text = |r: &Record| if *value(r) == AxisValue::Idle { String::new() } else { value(r).to_string() };
+        Column::Texts(records.iter().map(text).collect())
     }
 }
 

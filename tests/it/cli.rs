@@ -84,4 +84,18 @@ fn schema_completions_and_manual_pages_are_made() {
     assert!(text(&mistilt(&["completions", "bash"]).stdout).contains("_mistilt"));
     let page = mistilt(&["man", "study", "plan"]);
     assert!(text(&page.stdout).contains(".TH mistilt-study-plan 1"));
+    assert_eq!(text(&mistilt(&["schema", "--markdown"]).stdout), mistilt::study::key_reference());
+}
+
+#[test]
+fn completions_and_manual_pages_of_everything_go_to_a_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("share/mistilt");
+    let there = folder.to_str().unwrap();
+    assert_eq!(mistilt(&["completions", "-o", there]).status.code(), Some(0));
+    assert_eq!(mistilt(&["man", "-o", there]).status.code(), Some(0));
+    for name in ["mistilt.bash", "mistilt.fish", "_mistilt", "_mistilt.ps1", "mistilt.1", "mistilt-study.1", "mistilt-study-run.1"] {
+        assert!(folder.join(name).is_file(), "{name} is missing");
+    }
+    assert_eq!(mistilt(&["completions"]).status.code(), Some(2), "neither shell nor folder");
 }

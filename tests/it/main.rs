@@ -16,6 +16,7 @@ mod network;
 mod null_test;
 mod perovskite_scene;
 mod polarization_map;
+mod quick_studies;
 mod real_images;
 mod scene;
 mod slab;
