@@ -20,7 +20,7 @@ use output::Output;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-pub use study::{RunArgs, StudyArgs};
+pub use study::{ResultsArgs, RunArgs, StudyArgs};
 
 /// How much of the polarization in an ADF-STEM image is the crystal, and how much is mis-tilt, noise and analysis?
 ///
@@ -166,7 +166,7 @@ pub fn main() -> ExitCode {
     run(std::env::args_os())
 }
 
-/// Runs one command line, its first word the program's name, and returns the exit code: 0 ok, 1 failed, 2 bad input.
+/// Runs one command line, its first word the program's name, and returns the exit code: 0 ok, 1 failed, 2 bad input, 3 incomplete, 130 stopped.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -185,7 +185,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Completions(args) => completions::run(&args, &mut output),
         Command::Man(args) => man::run(&args, &mut output),
     };
-    result.and_then(|()| Ok(output.finish()?)).map_or_else(Failure::report, |()| ExitCode::SUCCESS)
+    // An incomplete command has data to show too.
+    let finished = output.finish();
+    result.and_then(|()| Ok(finished?)).map_or_else(Failure::report, |()| ExitCode::SUCCESS)
 }
 
 /// The whole command line, for help, completions and manual pages.

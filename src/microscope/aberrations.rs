@@ -8,7 +8,7 @@ use super::Beam;
 use std::f64::consts::PI;
 
 /// One coefficient C_{n,m} and its azimuth.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Aberration {
     /// Order n ≥ 1: the phase grows as angle^{n+1}.
     pub n: u32,
@@ -21,7 +21,7 @@ pub struct Aberration {
 }
 
 /// The lens: a sum of coefficients.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Aberrations(pub Vec<Aberration>);
 
 impl Aberrations {

@@ -3,6 +3,7 @@
 //! One step is ψ ← P·(tψ): transmit a plane of atoms, then propagate to the next. Lengths Å, wave vectors 1/Å, angles mrad at interfaces;
 //! an image is the fraction of the beam on the detector.
 
+mod blocks;
 mod cpu;
 mod engine;
 mod error;
@@ -11,6 +12,7 @@ mod scan;
 mod scattering_matrix;
 mod setting;
 
+pub use blocks::{BlockSums, RunningSums};
 pub use cpu::Cpu;
 pub use engine::{Device, Engine, InitialWaves, Propagation};
 pub use error::MultisliceError;

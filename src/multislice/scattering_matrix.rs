@@ -16,10 +16,10 @@ use crate::specimen::{FrozenPhonons, Sign, Slice, Stack};
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, Par, c64};
 use num_complex::Complex64;
-use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// One way to illuminate the slab.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Illumination {
     /// Specimen tilt θ, mrad.
     pub specimen_tilt_mrad: [f64; 2],
@@ -53,7 +53,7 @@ pub struct ScatteringStudy<'a> {
 }
 
 /// The images of a study, in independent groups of configurations whose scatter is the sampling error.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImageStack {
     /// `images[group][illumination][exit][detector]`, each normalised to one electron.
     pub images: Vec<Vec<Vec<Vec<FourierImage>>>>,
@@ -65,7 +65,17 @@ pub struct ImageStack {
     pub engine: String,
 }
 
-/// What one Bloch class contributes: images summed over its configurations, the lost intensity, and the class's share of each probe.
+/// What one Bloch class adds to its block.
+pub(super) struct ClassSums {
+    /// `[pair][illumination][exit][detector]`.
+    pub images: Vec<Vec<Vec<Vec<FourierImage>>>>,
+    /// `[illumination][exit]`.
+    pub lost: Vec<Vec<f64>>,
+    /// The class's share of each probe, `[illumination]`.
+    pub shares: Vec<f64>,
+}
+
+/// What one Bloch class contributes: images summed over its configurations, and the lost intensity.
 struct ClassResult {
     /// `[pair][illumination][exit][detector]`.
     images: Vec<Vec<Vec<Vec<FourierImage>>>>,
@@ -84,69 +94,33 @@ struct Class {
 }
 
 impl ScatteringStudy<'_> {
-    /// Runs the propagation; `progress` is told the number of finished k-points after each.
-    pub fn run(&self, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageStack, MultisliceError> {
-        self.check()?;
+    /// The engine for this study.
+    pub fn engine(&self) -> Result<Box<dyn Engine>, MultisliceError> {
         let mut elements: Vec<Element> = self.stack.slab.atoms.iter().map(|a| a.element).collect();
         elements.sort_unstable();
         elements.dedup();
-        let engine = self.device.engine(&self.setting, &elements)?;
-        let classes: Vec<Class> = (0..self.class_count()).map(|i| self.class(i)).collect();
-        let shares: Vec<Vec<f64>> =
-            classes.iter().map(|c| c.apertures.iter().map(|a| a.iter().map(|(_, a)| a.norm_sqr()).sum()).collect()).collect();
-        let total: Vec<f64> = (0..self.illuminations.len()).map(|i| shares.iter().map(|s| s[i]).sum()).collect();
-
-        let (pairs, groups) = (self.pairs(), self.group_count());
-        let mut images = vec![self.empty_images(); groups];
-        let mut group_shares = vec![vec![0.0; self.illuminations.len()]; groups];
-        let mut lost = vec![vec![0.0; self.exits.len()]; self.illuminations.len()];
-        // Chunks bound the memory of finished classes; sums run in class order, so no thread count changes a byte.
-        let indices: Vec<usize> = (0..classes.len()).collect();
-        for chunk in indices.chunks(4 * rayon::current_num_threads()) {
-            let results: Vec<Result<ClassResult, MultisliceError>> = chunk
-                .par_iter()
-                .map(|&i| {
-                    let result = self.propagate_class(engine.as_ref(), &classes[i], i);
-                    progress(1);
-                    result
-                })
-                .collect();
-            for (&i, result) in chunk.iter().zip(results) {
-                let result = result?;
-                for (pair, pair_images) in result.images.iter().enumerate() {
-                    let group = self.group(i, pair);
-                    add_images(&mut images[group], pair_images);
-                    group_shares[group].iter_mut().zip(&shares[i]).for_each(|(g, s)| *g += s / pairs as f64);
-                }
-                for (sum, part) in lost.iter_mut().flatten().zip(result.lost.iter().flatten()) {
-                    *sum += part;
-                }
-            }
-        }
-        for (group, share) in images.iter_mut().zip(&group_shares) {
-            for (illumination, share) in group.iter_mut().zip(share) {
-                illumination.iter_mut().flatten().for_each(|image| image.scale(1.0 / (share * pairs as f64)));
-            }
-        }
-        for (exits, total) in lost.iter_mut().zip(&total) {
-            for l in exits.iter_mut() {
-                *l /= total;
-            }
-        }
-        let weights = group_shares.iter().map(|g| g[0] / total[0]).collect();
-        Ok(ImageStack { images, weights, lost, engine: engine.name() })
+        self.device.engine(&self.setting, &elements)
     }
 
-    fn class_count(&self) -> usize {
+    /// Sums the Bloch class number `index` to its block: what the class contributes to every image.
+    pub(super) fn sum_class(&self, engine: &dyn Engine, index: usize) -> Result<ClassSums, MultisliceError> {
+        let class = self.class(index);
+        let shares = class.apertures.iter().map(|a| a.iter().map(|(_, a)| a.norm_sqr()).sum()).collect();
+        let ClassResult { images, lost } = self.propagate_class(engine, &class, index)?;
+        Ok(ClassSums { images, lost, shares })
+    }
+
+    pub(super) fn class_count(&self) -> usize {
         self.k_points[0] * self.k_points[1]
     }
 
-    fn pairs(&self) -> usize {
+    pub(super) fn pairs(&self) -> usize {
         self.phonons.as_ref().map_or(1, |p| p.1)
     }
 
     /// Independent groups: the pairs where a k-point has several, else the interleaved sub-grids of k-points.
-    fn group_count(&self) -> usize {
+    #[must_use]
+    pub fn group_count(&self) -> usize {
         if self.phonons.is_none() {
             1
         } else if self.pairs() > 1 {
@@ -156,7 +130,7 @@ impl ScatteringStudy<'_> {
         }
     }
 
-    fn group(&self, class: usize, pair: usize) -> usize {
+    pub(super) fn group(&self, class: usize, pair: usize) -> usize {
         if self.phonons.is_none() {
             0
         } else if self.pairs() > 1 {
@@ -349,7 +323,7 @@ impl ScatteringStudy<'_> {
     }
 
     /// Images of zeros, wide enough for every beam difference of the largest aperture.
-    fn empty_images(&self) -> Vec<Vec<Vec<FourierImage>>> {
+    pub(super) fn empty_images(&self) -> Vec<Vec<Vec<FourierImage>>> {
         let cell = self.setting.grid.cell_angstrom;
         let one = |illumination: &Illumination| {
             // A raster cell half covered by the aperture has its centre up to a raster cell outside.
@@ -379,7 +353,7 @@ fn add_hermitian(image: &mut FourierImage, m: &Mat<c64>, beams: &[(usize, (i32, 
     }
 }
 
-fn add_images(sum: &mut [Vec<Vec<FourierImage>>], part: &[Vec<Vec<FourierImage>>]) {
+pub(super) fn add_images(sum: &mut [Vec<Vec<FourierImage>>], part: &[Vec<Vec<FourierImage>>]) {
     for (s, p) in sum.iter_mut().flatten().flatten().zip(part.iter().flatten().flatten()) {
         s.accumulate(p);
     }

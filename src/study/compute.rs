@@ -7,9 +7,10 @@ use crate::image::FourierImage;
 use crate::microscope::Edge;
 use crate::multislice::{Illumination, ImageStack, Scan, ScatteringStudy};
 use crate::specimen::{FrozenPhonons, Sign, Slice};
+use serde::{Deserialize, Serialize};
 
 /// The images of one propagation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Images {
     /// `[group][illumination][exit][detector]`: groups of configurations are independent, their scatter is the sampling error.
     pub stack: ImageStack,
@@ -18,17 +19,22 @@ pub struct Images {
 impl Images {
     /// Runs the propagation on the current thread pool; `progress` counts Bloch classes.
     pub fn compute(propagation: &Propagation, progress: &(dyn Fn(usize) + Sync)) -> Result<Self, RunError> {
-        let mut stack = match propagation.shared.simulation.method {
+        let stack = match propagation.shared.simulation.method {
             Method::ScatteringMatrix => scattering_matrix(propagation).run(progress)?,
             Method::Probes => probes(propagation, progress)?,
         };
+        Ok(Self::of(propagation, stack))
+    }
+
+    /// The images of one cell, from those of the repeated cell that a phonon period makes.
+    pub(super) fn of(propagation: &Propagation, mut stack: ImageStack) -> Self {
         let (period, cell) = (propagation.specimen.period, propagation.specimen.slab.in_plane_angstrom);
         if period > 1 {
             for image in stack.images.iter_mut().flatten().flatten().flatten() {
                 *image = image.folded(cell, period);
             }
         }
-        Ok(Self { stack })
+        Self { stack }
     }
 
     /// The images of all groups at one place, sharp source, and their weights.
@@ -38,7 +44,8 @@ impl Images {
     }
 }
 
-fn scattering_matrix(p: &Propagation) -> ScatteringStudy<'_> {
+/// The scattering-matrix way of a propagation.
+pub(super) fn scattering_matrix(p: &Propagation) -> ScatteringStudy<'_> {
     ScatteringStudy {
         stack: &p.specimen.stack,
         setting: p.setting,

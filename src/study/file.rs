@@ -2,6 +2,7 @@
 
 use super::dataset_table::DatasetSettings;
 use super::learning_table::LearningSettings;
+use super::network_table::{NetworkTable, TrainingTable};
 use super::sweep_table::SweepTable;
 use super::windows_table::WindowSettings;
 use schemars::JsonSchema;
@@ -38,6 +39,10 @@ pub struct StudyFile {
     pub measure: MeasureSettings,
     /// How images become windows for networks and datasets. Default: centred windows of 2 × 2 cells.
     pub windows: Option<WindowSettings>,
+    /// The shape of the network. Default: the architecture "small".
+    pub network: Option<NetworkTable>,
+    /// How networks are trained. Default: 40 epochs, a Gaussian likelihood.
+    pub training: Option<TrainingTable>,
     /// Networks trained and tested on the study's images. Default: none.
     pub learning: Option<LearningSettings>,
     /// Labelled training data, for `mistilt dataset`. Default: none.

@@ -3,6 +3,7 @@
 use super::error::StudyError;
 use crate::crystal::CrystalError;
 use crate::dataset::DatasetError;
+use crate::dcnn::DcnnError;
 use crate::multislice::MultisliceError;
 use crate::report::ReportError;
 use crate::specimen::CutError;
@@ -38,6 +39,18 @@ pub enum RunError {
     /// Windows, labels, or their split.
     #[error(transparent)]
     Windows(#[from] WindowsError),
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] DcnnError),
+    /// Windows are to stand on columns, and none are found.
+    #[error("no columns are found in the image: {reason}; windows on a grid (windows.placement) need none")]
+    NoColumns {
+        /// What the search says.
+        reason: String,
+    },
+    /// A training without an image.
+    #[error("there is nothing to learn from: the training has no image")]
+    NothingToLearn,
     /// A shard of a dataset.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -58,6 +71,74 @@ pub enum RunError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A folder that should hold results does not.
+    #[error("{} is no folder of mistilt results: it has no provenance.json", .path.display())]
+    NoResults {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Two tables whose rows cannot be matched.
+    #[error("the rows of {} are not told apart by {keys}: the two studies sweep different axes", .path.display())]
+    NotComparable {
+        /// The folder.
+        path: PathBuf,
+        /// The columns that both have.
+        keys: String,
+    },
+    /// No such format to export.
+    #[error("{} ends in no format that is written here: choose {known}", .path.display())]
+    NoSuchFormat {
+        /// The file.
+        path: PathBuf,
+        /// What is known.
+        known: &'static str,
+    },
+    /// The store's place holds something else.
+    #[error("{} holds something else than stage results of mistilt; give another place with --store", .path.display())]
+    NotAStore {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An entry of the store could not be formed: a fault of this program.
+    #[error("{what} cannot be kept in the store: {reason}; this is a fault of mistilt")]
+    Store {
+        /// What.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// Another run writes the same results.
+    #[error("{} is being written by {holder}; wait for it, or give another folder with -o", .path.display())]
+    Busy {
+        /// The results folder.
+        path: PathBuf,
+        /// Who.
+        holder: String,
+    },
+    /// Not all points are there.
+    #[error("{missing} of {points} points are not computed yet{at_work}; `mistilt study run` computes them, --partial merges without them")]
+    Incomplete {
+        /// Points without a result.
+        missing: usize,
+        /// Points of the study.
+        points: usize,
+        /// Who works on them.
+        at_work: String,
+    },
+    /// The study is not the one that was submitted.
+    #[error("the study is not the one that was submitted: {} has changed since; submit it again", .path.display())]
+    Changed {
+        /// The study file.
+        path: PathBuf,
+    },
+    /// The batch system refused.
+    #[error("{command} failed: {reason}")]
+    Batch {
+        /// The command.
+        command: String,
+        /// What it said.
+        reason: String,
+    },
     /// The user asked to stop.
     #[error("stopped; what was finished is kept")]
     Interrupted,
@@ -75,7 +156,22 @@ impl RunError {
     /// Whether the user's input is at fault (exit code 2) and not the machine (exit code 1).
     #[must_use]
     pub fn is_input(&self) -> bool {
-        !matches!(self, Self::Disk { .. } | Self::Report(_))
+        !matches!(
+            self,
+            Self::Disk { .. }
+                | Self::Report(_)
+                | Self::Store { .. }
+                | Self::Busy { .. }
+                | Self::Batch { .. }
+                | Self::Incomplete { .. }
+                | Self::Interrupted
+        )
+    }
+
+    /// Whether the run as a whole cannot go on; any other error concerns one propagation or one point.
+    #[must_use]
+    pub(super) fn stops_everything(&self) -> bool {
+        matches!(self, Self::Disk { .. } | Self::Store { .. } | Self::NotAStore { .. } | Self::Busy { .. } | Self::Interrupted)
     }
 
     /// Wraps an I/O error with the path it happened at.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 pub use super::dataset_table::DatasetSettings;
 pub use super::learning_table::LearningSettings;
+pub use super::network_table::{NetworkTable, TrainingTable};
 pub use super::windows_table::WindowSettings;
 
 pub use super::file::{
@@ -72,6 +73,12 @@ pub struct PointConfig {
     /// How images become windows, where the file says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub windows: Option<WindowSettings>,
+    /// The shape of the network, where the file says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkTable>,
+    /// How it is trained, where the file says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingTable>,
 }
 
 /// The crystal under the beam. Image axes: x right, y down, z along the beam.

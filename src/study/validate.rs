@@ -71,7 +71,7 @@ pub(super) fn sample(study: &Study, values: &[(String, Json)]) -> Result<PointCo
         if let (Some((table, _)), Some(root)) = (key.split_once('.'), json.as_object_mut()) {
             root.entry(table).or_insert_with(|| Json::Object(serde_json::Map::new()));
         }
-        tree::set_json(&mut json, key, value.clone());
+        tree::set_json(&mut json, key, Some(value.clone()));
     }
     let problems = |problems| StudyError::Invalid { problems };
     let file = typed(&json, &study.tree, &study.axes).map_err(problems)?;
@@ -293,6 +293,8 @@ fn config(file: StudyFile, folder: &Path) -> PointConfig {
         simulation: simulation(&file.simulation),
         measure: file.measure,
         windows: file.windows,
+        network: file.network,
+        training: file.training,
     }
 }
 
