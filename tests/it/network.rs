@@ -177,9 +177,9 @@ fn a_training_that_cannot_be_is_refused() {
     assert!(matches!(few, Err(DcnnError::TooFew { known: 5, .. })));
     let steep = TrainingSettings { learning_rate: 1.0, longest_gradient: 1e30, loss: Loss::MeanSquare, ..settings(30) };
     let wild = Architecture { head: Head::Mean, ..architecture() };
-    let set = WindowSet { values: cells(64, 0.1, 0).values.iter().map(|v| v * 1e18).collect(), ..cells(64, 0.1, 0) };
+    let set = WindowSet { values: cells(64, 0.1, 0).values.iter().map(|v| v * 1e30).collect(), ..cells(64, 0.1, 0) };
     let diverged = train(&set, &cells(0, 0.1, 1), &wild, &steep, 1, go);
-    assert!(matches!(&diverged, Err(DcnnError::Diverged { .. })), "{diverged:?}");
+    assert!(matches!(diverged, Err(DcnnError::Diverged { .. })));
     let stopped = train(&cells(64, 0.1, 0), &cells(0, 0.1, 1), &architecture(), &settings(50), 1, &mut |_| ControlFlow::Break(()));
     assert_eq!(stopped.unwrap().history.len(), 1, "stopped after an epoch, and it is kept");
 }
