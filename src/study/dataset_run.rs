@@ -165,15 +165,6 @@ impl<'a> DatasetPlan<'a> {
     }
 }
 
-/// The image of a sample on the first detector, with its truth.
-pub fn frame(sample: &Sample) -> Result<Image, RunError> {
-    let point = super::spec::Point { index: sample.number as usize, values: Vec::new(), config: sample.config.clone() };
-    super::run::simulate(&point, 0, FIELD, &|_| {}).map(|(image, _)| image)
-}
-
-/// Images of a repeated cell: 8 × 8 cells on pixels as scans have them.
-const FIELD: super::run::Field = super::run::Field { side_angstrom: 32.0, pixel_angstrom: 0.2 };
-
 /// The image of a sample, with its truth.
 pub type Frame<'a> = dyn Fn(&Sample) -> Result<Image, RunError> + Sync + 'a;
 

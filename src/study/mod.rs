@@ -17,6 +17,7 @@ mod explore;
 pub mod export;
 mod figures;
 pub mod file;
+pub mod frames;
 mod includes;
 mod interrupt;
 mod interval;
