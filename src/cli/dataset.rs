@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::study::{StudyArgs, with_threads};
 use crate::study::dataset_run::{self, DatasetPlan, Part};
+use crate::study::frames::Frames;
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -39,8 +40,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let bar = output.bar(plan.samples() as usize);
     let start = Instant::now();
     let part = args.part.unwrap_or(Part { index: 0, count: 1 });
-    let outcome =
-        with_threads(args.threads, || dataset_run::run(&plan, &args.output, part, &dataset_run::frame, &|n| bar.inc(n as u64), &|| false))?;
+    let outcome = with_threads(args.threads, || {
+        let samples = (0..plan.samples()).map(|n| plan.sample(n)).collect::<Result<Vec<_>, _>>()?;
+        let frames = Frames::prepare(samples.iter().map(|s| &s.config))?;
+        drop(samples);
+        let frame = |sample: &dataset_run::Sample| frames.image(&sample.config, sample.number);
+        dataset_run::run(&plan, &args.output, part, &frame, &|n| bar.inc(n as u64), &|| false)
+    })?;
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
     for note in &outcome.notes {
