@@ -4,6 +4,7 @@ mod columns;
 mod completions;
 mod converge;
 mod dataset;
+mod devices;
 mod failure;
 mod man;
 mod open;
@@ -20,6 +21,7 @@ use output::Output;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+pub use devices::DeviceArgs;
 pub use study::{ResultsArgs, RunArgs, StudyArgs};
 
 /// How much of the polarization in an ADF-STEM image is the crystal, and how much is mis-tilt, noise and analysis?
@@ -128,6 +130,16 @@ enum Command {
     ///   mistilt structures --json
     #[command(verbatim_doc_comment)]
     Structures,
+    /// Say what this machine can compute on
+    ///
+    /// Lists processor and CUDA cards, with their memory and what was found to drive them, or
+    /// says in a sentence why no card can be used. The last line is what `--device auto` takes.
+    ///
+    /// Example:
+    ///
+    ///   mistilt devices --json
+    #[command(verbatim_doc_comment)]
+    Devices,
     /// Print the JSON Schema of study files, or the reference of their keys
     ///
     /// Editors that read the first line `#:schema ./study.schema.json` of a study file
@@ -181,6 +193,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Columns(args) => columns::run(&args, &mut output),
         Command::Polarization(args) => polarization::run(&args, &mut output),
         Command::Structures => structures::run(&mut output),
+        Command::Devices => devices::run(&mut output),
         Command::Schema(args) => schema::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, &mut output),
         Command::Man(args) => man::run(&args, &mut output),

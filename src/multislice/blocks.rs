@@ -56,15 +56,42 @@ impl ScatteringStudy<'_> {
     /// Runs the propagation; `progress` is told the number of finished k-points after each.
     pub fn run(&self, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageStack, MultisliceError> {
         self.check()?;
-        let engine = self.engine()?;
+        self.device.run(&self.setting, &self.elements(), |engine| self.run_on(engine, progress))
+    }
+
+    /// The same on an engine that was made for this setting and these elements.
+    pub fn run_on(&self, engine: &dyn Engine, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageStack, MultisliceError> {
+        self.check()?;
         let mut total = RunningSums::default();
         let blocks: Vec<usize> = (0..self.block_count()).collect();
         for chunk in blocks.chunks(self.blocks_at_once()) {
-            for sums in self.sum_blocks(engine.as_ref(), chunk, progress, &|| false)? {
+            for sums in self.sum_blocks(engine, chunk, progress, &|| false)? {
                 total.add(sums);
             }
         }
         Ok(self.finish(total))
+    }
+
+    /// [`Self::sum_blocks`], with the CPU in place of a card that fails on the way where the study's device allows it: `engine` is that of the
+    /// CPU from then on.
+    pub fn sum_blocks_or_on_cpu(
+        &self,
+        engine: &mut Box<dyn Engine>,
+        blocks: &[usize],
+        progress: &(dyn Fn(usize) + Sync),
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<BlockSums>, MultisliceError> {
+        match self.sum_blocks(engine.as_ref(), blocks, progress, stop) {
+            Err(MultisliceError::Device(error)) => match self.device.instead(&self.setting, &self.elements(), &error)? {
+                Some(cpu) => {
+                    *engine = cpu;
+                    // These blocks are counted already.
+                    self.sum_blocks(engine.as_ref(), blocks, &|_| (), stop)
+                }
+                None => Err(error.into()),
+            },
+            sums => sums,
+        }
     }
 
     /// Sums some blocks on the current thread pool. Once `stop` says so no further k-point begins, and only the blocks before the first

@@ -1,11 +1,11 @@
 //! Runs one propagation and hands every point its images: one scattering matrix, or one direct scan a tilt and probe.
 
+use super::RunError;
 use super::plan::Propagation;
 use super::spec::Method;
-use super::{RunError, setup};
 use crate::image::FourierImage;
 use crate::microscope::Edge;
-use crate::multislice::{Illumination, ImageStack, Scan, ScatteringStudy};
+use crate::multislice::{Engine, Illumination, ImageStack, MultisliceError, Scan, ScatteringStudy};
 use crate::specimen::{FrozenPhonons, Sign, Slice};
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,7 @@ pub(super) fn scattering_matrix(p: &Propagation) -> ScatteringStudy<'_> {
         detectors: p.detectors.clone(),
         phonons: p.phonons(),
         edge: Edge::AreaWeighted,
-        device: setup::device(&p.shared.simulation),
+        device: p.device,
     }
 }
 
@@ -82,12 +82,16 @@ pub(super) fn check(p: &Propagation) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Probe by probe: every pair of configurations is a group of its own.
+/// Probe by probe.
 fn probes(p: &Propagation, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageStack, RunError> {
     let mut elements: Vec<_> = p.specimen.stack.slab.atoms.iter().map(|a| a.element).collect();
     elements.sort_unstable();
     elements.dedup();
-    let engine = setup::device(&p.shared.simulation).engine(&p.setting, &elements)?;
+    Ok(p.device.run(&p.setting, &elements, |engine| probes_on(p, engine, progress))?)
+}
+
+/// The same on one engine: every pair of configurations is a group of its own.
+fn probes_on(p: &Propagation, engine: &dyn Engine, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageStack, MultisliceError> {
     let count = p.exits.last().copied().unwrap_or(0);
     let phonons = p.phonons();
     let groups = phonons.as_ref().map_or(1, |f| f.1);
@@ -104,7 +108,7 @@ fn probes(p: &Propagation, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageSta
                         |(f, _)| p.specimen.stack.displaced(count, f, FrozenPhonons::shared_by_opposite(class, p.k_points()), pair, sign),
                     )
                 };
-                let mut part = scan.image(engine.as_ref(), &slices)?;
+                let mut part = scan.image(engine, &slices)?;
                 part.iter_mut().flatten().for_each(|i| i.scale(1.0 / signs.len() as f64));
                 match &mut sum {
                     None => sum = Some(part),

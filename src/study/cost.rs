@@ -234,13 +234,16 @@ fn waves(p: &Propagation, engine: &dyn Engine) -> Result<Calibration, RunError> 
     let bloch = crate::multislice::Bloch::default();
     let run = |slices: &[Slice]| -> Result<(f64, f64), RunError> {
         let mut waves = engine.start(bloch, slices, InitialWaves::Plane(&beams))?;
-        waves.advance(0..1);
+        // Intensities are read so that a device has finished what it was given.
+        waves.advance(0..1)?;
+        waves.intensities()?;
         let start = Instant::now();
-        waves.advance(1..count + 1);
+        waves.advance(1..count + 1)?;
+        waves.intensities()?;
         let advance = start.elapsed().as_secs_f64();
         let mut spectrum = vec![Complex64::default(); p.setting.grid.len()];
         let start = Instant::now();
-        (0..beams.len()).for_each(|wave| waves.read(wave, &mut spectrum));
+        (0..beams.len()).try_for_each(|wave| waves.read(wave, &mut spectrum))?;
         Ok((advance / count as f64, start.elapsed().as_secs_f64() / work))
     };
     let (both, _) = run(&slices)?;

@@ -3,7 +3,7 @@
 use super::spec::{Method, Point, TiltRaster};
 use super::{RunError, compute, setup};
 use crate::microscope::AnnularDetector;
-use crate::multislice::{Illumination, Setting, beam_tilt};
+use crate::multislice::{Device, DeviceChoice, Illumination, Setting, beam_tilt};
 use crate::specimen::FrozenPhonons;
 
 /// Where a point's image lies in its propagation.
@@ -28,6 +28,8 @@ pub struct Propagation {
     pub shared: super::spec::PointConfig,
     /// Start of the k-point raster, 1/Å.
     pub raster_origin: [f64; 2],
+    /// What computes it.
+    pub device: Device,
     /// Distinct tilts and probes.
     pub illuminations: Vec<Illumination>,
     /// Distinct exit slices, ascending.
@@ -66,6 +68,14 @@ impl Plan {
         Ok(Self { propagations })
     }
 
+    /// The same plan on the devices that were asked for; without this it is the processor.
+    pub fn on(mut self, choice: DeviceChoice) -> Result<Self, RunError> {
+        for p in &mut self.propagations {
+            p.device = setup::device(&p.shared.simulation, choice)?;
+        }
+        Ok(self)
+    }
+
     /// Steps of the progress bar: one a Bloch class of every propagation.
     #[must_use]
     pub fn steps(&self) -> usize {
@@ -101,7 +111,8 @@ impl Propagation {
             TiltRaster::Shifted => beam_tilt(config.crystal.specimen_tilt_mrad, setting.beam),
         };
         let (illuminations, exits, detectors, places) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { specimen, setting, shared: config.clone(), raster_origin, illuminations, exits, detectors, places })
+        let device = setup::device(&config.simulation, DeviceChoice::Cpu)?;
+        Ok(Self { specimen, setting, shared: config.clone(), raster_origin, device, illuminations, exits, detectors, places })
     }
 
     fn add(&mut self, index: usize, point: &Point) {

@@ -16,6 +16,7 @@ use super::work::{State, Work};
 use super::{RunError, setup, slurm};
 use crate::crystal::Site;
 use crate::image::{FourierImage, Image, Truth, TruthCell, TruthColumn};
+use crate::multislice::DeviceChoice;
 use crate::numerics::grid::combine;
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
@@ -297,8 +298,14 @@ fn incomplete(failures: &[PointFailure], missing: usize, study: &Study) -> Vec<S
 }
 
 /// Runs one point of a study to its image on one detector, with its truth.
-pub fn simulate(point: &Point, detector: usize, field: Field, progress: &(dyn Fn(usize) + Sync)) -> Result<(Image, Vec<Record>), RunError> {
-    let plan = Plan::new(std::slice::from_ref(point))?;
+pub fn simulate(
+    point: &Point,
+    detector: usize,
+    field: Field,
+    choice: DeviceChoice,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<(Image, Vec<Record>), RunError> {
+    let plan = Plan::new(std::slice::from_ref(point))?.on(choice)?;
     let propagation = &plan.propagations[0];
     let images = Images::compute(propagation, progress)?;
     let place = propagation.places[0];

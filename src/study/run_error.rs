@@ -165,13 +165,19 @@ impl RunError {
                 | Self::Batch { .. }
                 | Self::Incomplete { .. }
                 | Self::Interrupted
-        )
+        ) && !self.is_of_a_device()
+    }
+
+    /// Whether a graphics card is at fault: nothing that was computed is lost, and the same command goes on with another device.
+    fn is_of_a_device(&self) -> bool {
+        matches!(self, Self::Multislice(MultisliceError::Device(_)))
     }
 
     /// Whether the run as a whole cannot go on; any other error concerns one propagation or one point.
     #[must_use]
     pub(super) fn stops_everything(&self) -> bool {
         matches!(self, Self::Disk { .. } | Self::Store { .. } | Self::NotAStore { .. } | Self::Busy { .. } | Self::Interrupted)
+            || self.is_of_a_device()
     }
 
     /// Wraps an I/O error with the path it happened at.

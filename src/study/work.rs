@@ -317,9 +317,9 @@ impl<'a> Work<'a> {
             return Ok(Taken::NoneLeftToTake);
         }
         study.check()?;
-        let engine = study.engine()?;
+        let mut engine = study.engine()?;
         let numbers: Vec<usize> = taken.iter().map(|(block, ..)| *block).collect();
-        let sums = study.sum_blocks(engine.as_ref(), &numbers, self.progress, &|| self.vault.interrupted())?;
+        let sums = study.sum_blocks_or_on_cpu(&mut engine, &numbers, self.progress, &|| self.vault.interrupted())?;
         for ((_, address, _), sums) in taken.iter().zip(&sums) {
             self.vault.write(address, sums)?;
         }
@@ -334,7 +334,7 @@ impl<'a> Work<'a> {
         let mut total: RunningSums = self.vault.read(&checkpoint)?.unwrap_or_default();
         progress((0..total.blocks()).map(|b| study.block(b).len()).sum());
         study.check()?;
-        let engine = study.engine()?;
+        let mut engine = study.engine()?;
         let mut kept = Instant::now();
         while total.blocks() < study.block_count() {
             let next = total.blocks();
@@ -350,7 +350,7 @@ impl<'a> Work<'a> {
                 }
                 wanted.push(block);
             }
-            let sums = study.sum_blocks(engine.as_ref(), &wanted, progress, &|| self.vault.interrupted())?;
+            let sums = study.sum_blocks_or_on_cpu(&mut engine, &wanted, progress, &|| self.vault.interrupted())?;
             let complete = sums.len() == wanted.len();
             for sums in sums {
                 total.add(sums);

@@ -7,6 +7,7 @@ mod abtem;
 mod cli;
 mod column_estimators;
 mod crystal;
+mod cuda;
 mod golden;
 mod house;
 mod image_files;

@@ -8,8 +8,10 @@ mod results;
 mod run;
 mod status;
 
+use super::devices::DeviceArgs;
 use super::failure::Failure;
 use super::output::Output;
+use crate::multislice::DeviceChoice;
 use crate::study::run::Session;
 use crate::study::share::Share;
 use crate::study::{Holder, Interrupt, Study};
@@ -165,6 +167,9 @@ pub struct ResultsArgs {
     /// Threads to compute with, 1 or more; the results do not depend on it. Default: all cores
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 impl ResultsArgs {
@@ -191,6 +196,9 @@ impl ResultsArgs {
         let mut words = vec![self.study.file.display().to_string()];
         words.extend(self.study.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
         let folders = [("-o", &self.output), ("--store", &self.store)];
+        if self.device.device != DeviceChoice::default() {
+            words.extend(["--device".to_owned(), self.device.device.to_string()]);
+        }
         words.extend(
             folders.into_iter().filter_map(|(flag, folder)| Some([flag.to_owned(), folder.as_ref()?.display().to_string()])).flatten(),
         );

@@ -3,6 +3,7 @@
 use super::{StudyArgs, duration};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::multislice::DeviceChoice;
 use crate::study::Study;
 use crate::study::cost::Cost;
 use crate::study::plan::{self, Plan};
@@ -13,7 +14,7 @@ use std::num::NonZeroUsize;
 pub(super) fn plan(args: &StudyArgs, output: &mut Output) -> Result<(), Failure> {
     let study = args.read()?;
     output.say(&headline(&study));
-    let plan = Plan::new(study.points())?;
+    let plan = Plan::new(study.points())?.on(DeviceChoice::Auto)?;
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let cost = plan.cost(threads)?;
     output.say(&cost_lines(&plan, &cost, threads));

@@ -4,6 +4,7 @@ use super::plan::headline;
 use super::{MergeArgs, ResultsArgs, RunArgs, duration, interrupt};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::multislice::DeviceChoice;
 use crate::study::plan::Plan;
 use crate::study::run::{self, Outcome, Session};
 use crate::study::share::Share;
@@ -15,6 +16,7 @@ use std::num::NonZeroUsize;
 struct Task {
     study: Study,
     session: Session,
+    device: DeviceChoice,
     again: String,
 }
 
@@ -24,7 +26,7 @@ impl Task {
         output.say(&headline(&study));
         let mut session = args.session(&study);
         session.interrupt = interrupt().map_err(|e| Failure::BadInput(format!("signals cannot be caught: {e}")))?;
-        Ok(Self { study, session, again })
+        Ok(Self { study, session, device: args.device.device, again })
     }
 
     /// Runs `work` with the plan and a progress bar on so many threads; a stop tells how to go on.
@@ -36,7 +38,7 @@ impl Task {
         work: impl FnOnce(&Plan, &(dyn Fn(usize) + Sync)) -> Result<T, RunError> + Send,
     ) -> Result<T, Failure> {
         let result = with_threads(threads, || {
-            let plan = Plan::new(self.study.points())?;
+            let plan = Plan::new(self.study.points())?.on(self.device)?;
             warn_of_length(&plan, output)?;
             let bar = output.bar(run::steps(&plan, share));
             let done = work(&plan, &|steps| bar.inc(steps as u64));
