@@ -77,14 +77,13 @@ impl Trend {
     pub(super) fn sentence(&self) -> String {
         let setting = if self.setting.is_empty() { String::new() } else { format!(", {}", self.setting.join(", ")) };
         let [x, y] = self.slope.map(interval);
-        let along = if self.is_tilt { "tilt".to_owned() } else { self.axis.clone() };
         let unit = if self.unit.is_empty() { "unit".to_owned() } else { self.unit.clone() };
         let at_zero = self.at_zero.map_or(String::new(), |zero| {
             let untilted = if self.is_tilt { "untilted".to_owned() } else { format!("at zero {}", self.axis) };
             format!("; {untilted}, the measurement is already ({}, {}) pm off", signed(zero[0], 1), signed(zero[1], 1))
         });
         let of = format!("{}, {}{setting}", self.detector, plain(self.estimator));
-        format!("{of}: {x} along x and {y} along y, in pm per {unit} of {along}{at_zero}.")
+        format!("{of}: {x} along x and {y} along y, in pm per {unit} of {}{at_zero}.", self.axis)
     }
 
     /// The size of all slopes in one sentence; `None` where there are none or none along a tilt.

@@ -8,6 +8,7 @@ mod cli;
 mod column_estimators;
 mod crystal;
 mod cuda;
+mod docs;
 mod golden;
 mod house;
 mod image_files;
