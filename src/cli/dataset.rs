@@ -42,8 +42,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let part = args.part.unwrap_or(Part { index: 0, count: 1 });
     let outcome = with_threads(args.threads, || {
         let samples = (0..plan.samples()).map(|n| plan.sample(n)).collect::<Result<Vec<_>, _>>()?;
-        let frames = Frames::prepare(samples.iter().map(|s| &s.config))?;
-        drop(samples);
+        let frames = Frames::prepare(samples.into_iter().map(|s| (s.config, s.number)), None)?;
         let frame = |sample: &dataset_run::Sample| frames.image(&sample.config, sample.number);
         dataset_run::run(&plan, &args.output, part, &frame, &|n| bar.inc(n as u64), &|| false)
     })?;

@@ -6,12 +6,15 @@ mod converge;
 mod dataset;
 mod devices;
 mod failure;
+mod library;
 mod man;
 mod open;
 mod output;
 mod polarization;
+mod scenes;
 mod schema;
 mod simulate;
+mod simulate_scene;
 mod structures;
 mod study;
 
@@ -96,6 +99,33 @@ enum Command {
     ///   mistilt dataset studies/training-set.toml -o training-set --part 2/8
     #[command(verbatim_doc_comment)]
     Dataset(dataset::Args),
+    /// Image the scenes of a study, with their truth and figures
+    ///
+    /// Every point of a study file with a [scene] becomes an image of the whole scene on the
+    /// first detector, with its truth in a sidecar and cell by cell in a .csv file (shift in pm,
+    /// tilt in mrad, thickness in nm, composition), and a map of the true polarization. One
+    /// figure shows all scenes side by side. Points that differ in the scene alone share what
+    /// multislice computes.
+    ///
+    /// Example:
+    ///
+    ///   mistilt scenes studies/scenes.toml -o results/scenes
+    #[command(verbatim_doc_comment)]
+    Scenes(scenes::Args),
+    /// Hold the library of a study's scene against multislice of whole scenes
+    ///
+    /// Images of scenes are put together from responses of single columns, which multislice
+    /// computes once. This command says what that costs: it images strips of cells that hold
+    /// walls, random polarization, substitution and mis-tilt both ways, in the microscope, with
+    /// the thickness and sampling of the study, and prints how far columns and intensities
+    /// differ, away from walls and at them. With -o it draws them column by column.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt library studies/scenes.toml
+    ///   mistilt library studies/scenes.toml --cells 8 --set crystal.thickness_nm=10 -o results/library
+    #[command(verbatim_doc_comment)]
+    Library(library::Args),
     /// Find and fit the atomic columns of an image
     ///
     /// Reads .npy, .npz, TIFF, PNG, HyperSpy .hspy, .emd (Berkeley, Velox), .h5 and Gatan .dm3/.dm4,
@@ -190,6 +220,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Simulate(args) => simulate::run(&args, &mut output),
         Command::Converge(args) => converge::run(&args, &mut output),
         Command::Dataset(args) => dataset::run(&args, &mut output),
+        Command::Library(args) => library::run(&args, &mut output),
+        Command::Scenes(args) => scenes::run(&args, &mut output),
         Command::Columns(args) => columns::run(&args, &mut output),
         Command::Polarization(args) => polarization::run(&args, &mut output),
         Command::Structures => structures::run(&mut output),

@@ -5,6 +5,7 @@ use super::learning_table::LearningSettings;
 use super::network_table::{NetworkTable, TrainingTable};
 use super::sweep_table::SweepTable;
 use super::windows_table::WindowSettings;
+use crate::scene::SceneSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,8 @@ pub struct StudyFile {
     pub crystal: CrystalTable,
     /// The microscope.
     pub microscope: MicroscopeSettings,
+    /// A scene of many cells in place of one repeated cell. Default: none.
+    pub scene: Option<SceneSettings>,
     /// How the images are computed. Default: a scattering matrix with frozen phonons.
     #[serde(default)]
     pub simulation: SimulationTable,

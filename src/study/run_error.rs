@@ -6,6 +6,7 @@ use crate::dataset::DatasetError;
 use crate::dcnn::DcnnError;
 use crate::multislice::MultisliceError;
 use crate::report::ReportError;
+use crate::scene::SceneError;
 use crate::specimen::CutError;
 use crate::windows::WindowsError;
 use std::path::PathBuf;
@@ -30,6 +31,18 @@ pub enum RunError {
     /// Sampling, band limit, counters.
     #[error(transparent)]
     Multislice(#[from] MultisliceError),
+    /// The scene.
+    #[error(transparent)]
+    Scene(#[from] SceneError),
+    /// A command that needs a scene got a study without.
+    #[error("the study has no [scene]; add the table, such as: [scene] size_cells = [16, 16], pattern = \"wall-180\"")]
+    NoScene,
+    /// A command that measures one repeated cell got a scene.
+    #[error(
+        "the study has a [scene], and this command measures one repeated cell; `mistilt scenes` and `mistilt simulate` image scenes, \
+         or leave out the table"
+    )]
+    HasScene,
     /// A figure or the page.
     #[error(transparent)]
     Report(#[from] ReportError),

@@ -13,6 +13,7 @@ pub use super::dataset_table::DatasetSettings;
 pub use super::learning_table::LearningSettings;
 pub use super::network_table::{NetworkTable, TrainingTable};
 pub use super::windows_table::WindowSettings;
+pub use crate::scene::SceneSettings;
 
 pub use super::file::{
     AberrationSettings, CrystalAxes, DetectorSettings, Estimator, MeasureSettings, Method, MicroscopeSettings, Precision, ReportSettings,
@@ -79,6 +80,9 @@ pub struct PointConfig {
     /// How it is trained, where the file says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub training: Option<TrainingTable>,
+    /// The scene, where there is one in place of a repeated cell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scene: Option<SceneSettings>,
 }
 
 /// The crystal under the beam. Image axes: x right, y down, z along the beam.

@@ -6,6 +6,7 @@ use super::dataset_table::{self, DatasetContent};
 use super::error::{Place, Problem, Source, StudyError};
 use super::file::{self, ReportSettings, SimulationTable, StudyFile};
 use super::learning_table;
+use super::scene_table;
 use super::schema;
 use super::spec::{CrystalSettings, CrystalSource, PhononSettings, Point, PointConfig, SimulationSettings, Slicing, Study};
 use super::tree::{self, Node, Value};
@@ -194,6 +195,7 @@ impl Finding {
 fn findings(file: &StudyFile) -> Vec<Finding> {
     let mut out = Vec::new();
     crystal_findings(file, &mut out);
+    out.extend(scene_table::findings(file).into_iter().map(|(key, message, label, help)| Finding::new(key, message, label, help)));
     for (i, detector) in file.microscope.detectors.iter().enumerate() {
         let key = format!("microscope.detectors.{}", detector.name);
         if detector.inner_mrad >= detector.outer_mrad {
@@ -295,6 +297,7 @@ fn config(file: StudyFile, folder: &Path) -> PointConfig {
         windows: file.windows,
         network: file.network,
         training: file.training,
+        scene: file.scene,
     }
 }
 

@@ -22,6 +22,7 @@ mod polarization_map;
 mod quick_studies;
 mod real_images;
 mod scene;
+mod scene_library;
 mod slab;
 mod studies;
 mod study_run;

@@ -21,7 +21,9 @@ pub(super) fn run(
     let start = Instant::now();
     let bar = output.bar(learning::step_count(study));
     let result = with_threads(threads, || {
-        let maker = frames::Frames::prepare(study.points().iter().map(|p| &p.config))?;
+        let repeats = study.learning.as_ref().map_or(1, |l| u64::from(l.repeats));
+        let settings = study.points().iter().flat_map(|p| (0..repeats).map(|n| (p.config.clone(), n)));
+        let maker = frames::Frames::prepare(settings, Some(&session.store.join("library")))?;
         learning::run(study, session, &|point, repeat, _| maker.image(&point.config, u64::from(repeat)), &|steps| bar.inc(steps as u64))
     });
     bar.finish_and_clear();
