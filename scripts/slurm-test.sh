@@ -53,7 +53,7 @@ figures = false
 [sweep.axes]
 "microscope.voltage_kv" = [200, 250, 300]
 "crystal.specimen_tilt_x_mrad" = [0, 5]
-"crystal.thickness_nm" = [8, 16]
+"crystal.thickness_nm" = [10, 20]
 TOML
 
 started=$(date +%s)
@@ -82,8 +82,8 @@ wait_for() { # seconds, what, command...
         sleep 1
     done
 }
-computes() { [ "$(ls results/store/locks 2>/dev/null | grep -c '^block-')" -ge 2 ]; }
-wait_for 120 'two elements that compute' computes
+computes() { [ "$(ls results/store/locks 2>/dev/null | grep -c '^block-')" -ge 5 ]; }
+wait_for 180 'two elements that compute' computes
 "$program" study status brief.toml > status.txt 2> /dev/null || [ $? -eq 3 ]
 grep -q '^at work: process' status.txt
 grep -Eq "^job ${array}_[0-9]+: running" status.txt
@@ -112,7 +112,7 @@ echo "$victim was requeued $(($(date +%s) - started)) s after the submission"
 "$here/scripts/slurm-cluster.sh" node "$cluster" n1
 
 over() { [ -z "$(squeue -h -j "$array" -o %i 2>/dev/null)" ] && [ -z "$(squeue -h -j "$merge" -o %i 2>/dev/null)" ]; }
-wait_for 240 'the array and its merge' over
+wait_for 420 'the array and its merge' over
 echo "done $(($(date +%s) - started)) s after the submission"
 for log in results/brief.logs/*_*.log; do grep -q 'stopped; what was finished is kept' "$log" && echo "$(basename "$log"): stopped and went on"; done || true
 

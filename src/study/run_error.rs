@@ -49,7 +49,13 @@ pub enum RunError {
     /// A sample of a dataset that the study's checks refuse.
     #[error(transparent)]
     Study(#[from] StudyError),
-    /// Windows, labels, or their split.
+    /// The images, labels or dataset a network shall learn from.
+    #[error("{reason}")]
+    TrainingData {
+        /// Which file, what is wrong with it, and what to do.
+        reason: String,
+    },
+    /// Windows.
     #[error(transparent)]
     Windows(#[from] WindowsError),
     /// The network.

@@ -78,7 +78,7 @@ fn own_swept_or_included(root: &mut Json) {
 }
 
 /// TOML has no null: an optional key is left out, so `null` only clutters what an editor shows.
-fn drop_null(node: &mut Json) {
+pub(super) fn drop_null(node: &mut Json) {
     match node {
         Json::Object(map) => {
             if let Some(Json::Array(types)) = map.get_mut("type") {

@@ -16,6 +16,7 @@ mod invariance;
 mod kirkland;
 mod multislice;
 mod network;
+mod network_commands;
 mod null_test;
 mod perovskite_scene;
 mod polarization_map;
