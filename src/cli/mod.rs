@@ -4,6 +4,7 @@ mod camera;
 mod columns;
 mod completions;
 mod converge;
+mod dataset;
 mod devices;
 mod failure;
 mod features;
@@ -106,6 +107,18 @@ enum Command {
     ///   mistilt converge studies/tilt.toml --point 3 --json
     #[command(verbatim_doc_comment)]
     Converge(converge::Args),
+    /// Make labelled training data: windows or images, with what varies from one to the next
+    ///
+    /// Simulates the images that the study's [dataset] table asks for, drawing what varies, cuts
+    /// them as [windows] says and writes HDF5 files with labels in pm (x right, y down) and
+    /// manifest.json. Good files in the folder are kept, so an interrupted run goes on.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt dataset studies/training-set.toml -o training-set
+    ///   mistilt dataset studies/training-set.toml -o training-set --part 2/8
+    #[command(verbatim_doc_comment)]
+    Dataset(dataset::Args),
     /// Image the scenes of a study, with their truth and figures
     ///
     /// Every point of a study file with a [scene] becomes an image of the whole scene on the
@@ -267,6 +280,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Simulate(args) => simulate::run(&args, &mut output),
         Command::Camera(args) => camera::run(&args, &mut output),
         Command::Converge(args) => converge::run(&args, &mut output),
+        Command::Dataset(args) => dataset::run(&args, &mut output),
         Command::Library(args) => library::run(&args, &mut output),
         Command::Scenes(args) => scenes::run(&args, &mut output),
         Command::Columns(args) => columns::run(&args, &mut output),

@@ -67,9 +67,24 @@ impl<'a> Array<'a> {
     }
 }
 
-/// blake3 of all arrays: names, shapes, types and numbers.
-pub(super) fn digest(arrays: &[Array<'_>]) -> String {
+/// A fact at the root of the file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Fact {
+    Text(String),
+    Number(f64),
+}
+
+/// blake3 of all facts and arrays: names, texts, shapes, types and numbers.
+pub(super) fn digest(facts: &[(&str, Fact)], arrays: &[Array<'_>]) -> String {
     let mut hasher = blake3::Hasher::new();
+    for (name, fact) in facts {
+        let value = match fact {
+            Fact::Text(text) => text.clone(),
+            Fact::Number(number) => format!("{:016x}", number.to_bits()),
+        };
+        // Lengths keep neighbours apart.
+        hasher.update(format!("{} {name} {} {value}", name.len(), value.len()).as_bytes());
+    }
     for array in arrays {
         hasher.update(array.name.as_bytes());
         for &n in &array.shape {
@@ -80,11 +95,15 @@ pub(super) fn digest(arrays: &[Array<'_>]) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// The bytes of a file that holds the arrays, each with its meaning as the attribute `about`, and `attributes` at the root.
-pub(super) fn write(arrays: &[Array<'_>], attributes: &[(&str, AttrValue)]) -> Result<Vec<u8>, DatasetError> {
+/// The bytes of a file that holds the arrays, each with its meaning as the attribute `about`, and `facts` at the root.
+pub(super) fn write(arrays: &[Array<'_>], facts: &[(&str, Fact)]) -> Result<Vec<u8>, DatasetError> {
     let mut file = FileBuilder::new();
-    for (name, value) in attributes {
-        file.set_attr(name, value.clone());
+    for (name, fact) in facts {
+        let value = match fact {
+            Fact::Text(text) => AttrValue::VarLenString(text.clone()),
+            Fact::Number(number) => AttrValue::F64(*number),
+        };
+        file.set_attr(name, value);
     }
     for array in arrays {
         let shape: Vec<u64> = array.shape.iter().map(|&n| n as u64).collect();
@@ -115,15 +134,19 @@ impl Reader {
         Ok(Self { file: File::from_bytes(content).map_err(broken)?, bytes })
     }
 
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    pub(super) fn fact(&self, name: &str) -> Option<Fact> {
         match self.file.root().attrs().ok()?.remove(name)? {
-            AttrValue::VarLenString(text) | AttrValue::String(text) | AttrValue::AsciiString(text) => Some(text),
-            _ => None,
+            AttrValue::VarLenString(text) | AttrValue::String(text) | AttrValue::AsciiString(text) => Some(Fact::Text(text)),
+            other => other.as_f64().map(Fact::Number),
         }
     }
 
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        if let Some(Fact::Text(text)) = self.fact(name) { Some(text) } else { None }
+    }
+
     pub(super) fn number(&self, name: &str) -> Option<f64> {
-        self.file.root().attrs().ok()?.get(name)?.as_f64()
+        if let Some(Fact::Number(number)) = self.fact(name) { Some(number) } else { None }
     }
 
     /// Names of all arrays.

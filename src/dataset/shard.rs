@@ -4,15 +4,18 @@
 //! if both are right.
 
 use super::DatasetError;
-use super::arrays::{Array, Data, Reader, digest, fault, guarded, write};
+use super::arrays::{Array, Data, Fact, Reader, digest, fault, guarded, write};
 use crate::crystal::Site;
 use crate::image::Image;
 use crate::windows::{Normalisation, WindowSet};
-use hdf5_pure::AttrValue;
 use std::borrow::Cow;
 
 /// First line of every shard, with the version of its layout.
 const FORMAT: &str = "mistilt dataset 1";
+
+/// What a shard says of itself, in the order in which it is hashed.
+const FACTS: [&str; 9] =
+    ["content", "first_sample", "format", "image_axes", "inputs_blake3", "normalisation", "parameter_names", "pixel_size_pm", "samples"];
 
 /// What a shard holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,12 +51,16 @@ pub struct Shard {
 }
 
 /// A shard that is there and whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VerifiedShard {
     /// Windows, or images.
     pub items: usize,
     /// Bytes of the file.
     pub bytes: usize,
+    /// Pixels in a row of a window, or of an image.
+    pub side_px: usize,
+    /// Side of a pixel, pm.
+    pub pixel_size_pm: f64,
 }
 
 impl Shard {
@@ -65,10 +72,10 @@ impl Shard {
         let parameters: Vec<f64> = self.parameters.rows.iter().flatten().copied().collect();
         let shape = [self.parameters.rows.len(), self.parameters.names.len()];
         let mut arrays = Vec::new();
-        let mut attributes = vec![("format", text(FORMAT)), ("image_axes", text("x to the right, y down"))];
+        let mut facts = vec![("format", text(FORMAT)), ("image_axes", text("x to the right, y down"))];
         match &self.content {
-            Content::Windows(set) => window_arrays(set, &mut arrays, &mut attributes),
-            Content::Images(images) => image_arrays(images, &mut arrays, &mut attributes)?,
+            Content::Windows(set) => window_arrays(set, &mut arrays, &mut facts),
+            Content::Images(images) => image_arrays(images, &mut arrays, &mut facts)?,
         }
         if !self.parameters.names.is_empty() {
             let about = format!("one row a sample; columns: {}", self.parameters.names.join(", "));
@@ -76,12 +83,13 @@ impl Shard {
         }
         // In the order in which they are found again.
         arrays.sort_by(|a, b| a.name.cmp(&b.name));
-        attributes.push(("parameter_names", text(&self.parameters.names.join("\n"))));
-        attributes.push(("first_sample", AttrValue::F64(self.first_sample as f64)));
-        attributes.push(("samples", AttrValue::F64(self.samples as f64)));
-        attributes.push(("inputs_blake3", text(&self.inputs)));
-        attributes.push(("content_blake3", text(&digest(&arrays))));
-        write(&arrays, &attributes)
+        facts.push(("parameter_names", text(&self.parameters.names.join("\n"))));
+        facts.push(("first_sample", Fact::Number(self.first_sample as f64)));
+        facts.push(("samples", Fact::Number(self.samples as f64)));
+        facts.push(("inputs_blake3", text(&self.inputs)));
+        facts.sort_by_key(|(name, _)| *name);
+        facts.push(("content_blake3", text(&digest(&facts, &arrays))));
+        write(&arrays, &facts)
     }
 
     /// Whether a file is the shard that `inputs` (blake3) make, whole: every array is read and hashed.
@@ -96,9 +104,11 @@ impl Shard {
                 return Err(fault("it was made from another study, or by another version"));
             }
             let arrays = checked_arrays(&reader)?;
-            let of = |name: &str| arrays.iter().find(|a| a.name == name).and_then(|a| a.shape.first().copied());
-            let items = of("windows").or_else(|| of("images")).ok_or_else(|| fault("it holds neither windows nor images"))?;
-            Ok(VerifiedShard { items, bytes })
+            let of = |name: &str| arrays.iter().find(|a| a.name == name).map(|a| a.shape.as_slice());
+            let Some(&[items, _, side_px]) = of("windows").or_else(|| of("images")) else {
+                return Err(fault("it holds neither windows nor images"));
+            };
+            Ok(VerifiedShard { items, bytes, side_px, pixel_size_pm: reader.number("pixel_size_pm").unwrap_or(f64::NAN) })
         })
     }
 
@@ -115,8 +125,8 @@ impl Shard {
     }
 }
 
-fn text(value: &str) -> AttrValue {
-    AttrValue::VarLenString(value.to_owned())
+fn text(value: &str) -> Fact {
+    Fact::Text(value.to_owned())
 }
 
 fn open(content: Vec<u8>) -> Result<Reader, DatasetError> {
@@ -133,14 +143,15 @@ fn checked_arrays(reader: &Reader) -> Result<Vec<Array<'static>>, DatasetError> 
     let mut names = reader.names()?;
     names.sort();
     let arrays = names.iter().map(|name| reader.array(name)).collect::<Result<Vec<_>, _>>()?;
-    if reader.text("content_blake3") == Some(digest(&arrays)) {
+    let facts: Vec<(&str, Fact)> = FACTS.iter().filter_map(|name| Some((*name, reader.fact(name)?))).collect();
+    if reader.text("content_blake3") == Some(digest(&facts, &arrays)) {
         Ok(arrays)
     } else {
         Err(fault("its numbers are not those that were written"))
     }
 }
 
-fn window_arrays<'a>(set: &'a WindowSet, arrays: &mut Vec<Array<'a>>, attributes: &mut Vec<(&'static str, AttrValue)>) {
+fn window_arrays<'a>(set: &'a WindowSet, arrays: &mut Vec<Array<'a>>, facts: &mut Vec<(&'static str, Fact)>) {
     let (n, side) = (set.len(), set.size_px);
     let mut pairs = |name: &'static str, about: &'static str, data: Data<'a>| arrays.push(Array::new(name, &[n, 2], about, data));
     pairs(
@@ -163,9 +174,9 @@ fn window_arrays<'a>(set: &'a WindowSet, arrays: &mut Vec<Array<'a>>, attributes
     ));
     arrays.push(Array::new("windows", &[n, side, side], "values; rows from the top", Data::F32(set.values.as_slice().into())));
     let normalisation = serde_json::to_value(set.normalisation).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-    attributes.push(("content", text("windows")));
-    attributes.push(("pixel_size_pm", AttrValue::F64(set.pixel_size_pm)));
-    attributes.push(("normalisation", text(&normalisation)));
+    facts.push(("content", text("windows")));
+    facts.push(("pixel_size_pm", Fact::Number(set.pixel_size_pm)));
+    facts.push(("normalisation", text(&normalisation)));
 }
 
 fn window_set(reader: &Reader, arrays: Vec<Array<'static>>) -> Result<WindowSet, DatasetError> {
@@ -191,11 +202,7 @@ fn window_set(reader: &Reader, arrays: Vec<Array<'static>>) -> Result<WindowSet,
 }
 
 /// Images one behind the other, their truth as flat lists that name the image each row belongs to.
-fn image_arrays<'a>(
-    images: &'a [Image],
-    arrays: &mut Vec<Array<'a>>,
-    attributes: &mut Vec<(&'static str, AttrValue)>,
-) -> Result<(), DatasetError> {
+fn image_arrays<'a>(images: &'a [Image], arrays: &mut Vec<Array<'a>>, facts: &mut Vec<(&'static str, Fact)>) -> Result<(), DatasetError> {
     let first = images.first().map_or([0; 2], |i| [i.width, i.height]);
     if let Some(other) = images.iter().map(|i| [i.width, i.height]).find(|size| *size != first) {
         return Err(DatasetError::Sizes { first, other });
@@ -252,8 +259,8 @@ fn image_arrays<'a>(
         "displacement of B from the mean of its A columns in the crystal (x, y), pm",
         Data::F64(shifts.into()),
     );
-    attributes.push(("content", text("images")));
-    attributes.push(("pixel_size_pm", AttrValue::F64(images.first().and_then(|i| i.pixel_size_pm).unwrap_or(f64::NAN))));
+    facts.push(("content", text("images")));
+    facts.push(("pixel_size_pm", Fact::Number(images.first().and_then(|i| i.pixel_size_pm).unwrap_or(f64::NAN))));
     Ok(())
 }
 
@@ -293,7 +300,10 @@ mod tests {
             (&back.positions_px, &back.corners_px, &back.cells, &back.images),
             (&set.positions_px, &set.corners_px, &set.cells, &set.images)
         );
-        assert_eq!(Shard::verify(bytes.clone(), "abc").unwrap(), VerifiedShard { items: 5, bytes: bytes.len() });
+        assert_eq!(
+            Shard::verify(bytes.clone(), "abc").unwrap(),
+            VerifiedShard { items: 5, bytes: bytes.len(), side_px: 4, pixel_size_pm: 19.8 }
+        );
         assert!(Shard::verify(bytes, "abd").unwrap_err().to_string().contains("another study"));
     }
 

@@ -211,7 +211,7 @@ pub(super) fn axis_leaf(key: &str) -> Option<&'static Json> {
     schema::sweepable().into_iter().find(|(path, _)| *path == pattern).map(|(_, node)| node)
 }
 
-fn unknown_axis(key: &str, node: &Node) -> Problem {
+pub(super) fn unknown_axis(key: &str, node: &Node) -> Problem {
     if schema::find(key).is_some() {
         let message = format!("`{key}` cannot be an axis: it is no single number, name or switch that a point has.");
         return Problem::at(

@@ -1,7 +1,11 @@
 //! The study file as typed: one table a room, every key with its unit, range and default. The JSON Schema and the checks come from here.
 
 use super::camera_table::CameraTable;
+use super::dataset_table::DatasetSettings;
+use super::learning_table::LearningSettings;
+use super::network_table::{NetworkTable, TrainingTable};
 use super::sweep_table::SweepTable;
+use super::windows_table::WindowSettings;
 use crate::scene::SceneSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,6 +44,16 @@ pub struct StudyFile {
     /// How images are recorded. Default: not at all; columns are measured in the noiseless image.
     #[serde(default)]
     pub camera: Option<CameraTable>,
+    /// How images become windows for networks and datasets. Default: centred windows of 2 × 2 cells.
+    pub windows: Option<WindowSettings>,
+    /// The shape of the network. Default: the architecture "small".
+    pub network: Option<NetworkTable>,
+    /// How networks are trained. Default: 40 epochs, a Gaussian likelihood.
+    pub training: Option<TrainingTable>,
+    /// Networks trained and tested on the study's images. Default: none.
+    pub learning: Option<LearningSettings>,
+    /// Labelled training data, for `mistilt dataset`. Default: none.
+    pub dataset: Option<DatasetSettings>,
     /// What the report shows.
     #[serde(default)]
     pub report: ReportSettings,

@@ -1,6 +1,8 @@
 //! What can stop a study that was read without fault: the crystal, the physics, the disk; each message is a sentence to act on.
 
+use super::error::StudyError;
 use crate::crystal::CrystalError;
+use crate::dataset::DatasetError;
 use crate::dcnn::DcnnError;
 use crate::detection::CameraError;
 use crate::multislice::MultisliceError;
@@ -48,6 +50,9 @@ pub enum RunError {
     /// A figure or the page.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A sample of a dataset that the study's checks refuse.
+    #[error(transparent)]
+    Study(#[from] StudyError),
     /// The images, labels or dataset a network shall learn from.
     #[error("{reason}")]
     TrainingData {
@@ -60,6 +65,21 @@ pub enum RunError {
     /// The network.
     #[error(transparent)]
     Network(#[from] DcnnError),
+    /// Windows are to stand on columns, and none are found.
+    #[error("no columns are found in the image: {reason}; windows on a grid (windows.placement) need none")]
+    NoColumns {
+        /// What the search says.
+        reason: String,
+    },
+    /// A training without an image.
+    #[error("there is nothing to learn from: the training has no image")]
+    NothingToLearn,
+    /// A shard of a dataset.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The study declares no dataset.
+    #[error("the study has no [dataset] table: say there how many samples to make and what varies (studies/training-set.toml is one)")]
+    NoDataset,
     /// The results folder holds something else.
     #[error("{} exists and is no folder of mistilt results; choose another with -o, or move it away", .path.display())]
     NotOurs {

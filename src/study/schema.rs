@@ -225,7 +225,7 @@ pub(super) fn sweepable() -> Vec<(String, &'static Json)> {
 
 fn sweepable_in(root: &Json) -> Vec<(String, &Json)> {
     let mut out = Vec::new();
-    for key in ["seed", "crystal", "microscope", "simulation", "measure", "scene", "camera"] {
+    for key in ["seed", "crystal", "microscope", "simulation", "measure", "scene", "camera", "windows", "network", "training"] {
         if let Some(node) = root.get("properties").and_then(|p| p.get(key)) {
             collect(root, key.to_owned(), node, &mut out);
         }

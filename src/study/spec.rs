@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use super::camera_table::FrameSettings;
+pub use super::dataset_table::DatasetSettings;
+pub use super::learning_table::LearningSettings;
+pub use super::network_table::{NetworkTable, TrainingTable};
+pub use super::windows_table::WindowSettings;
 pub use crate::scene::SceneSettings;
 
 pub use super::file::{
@@ -28,6 +32,10 @@ pub struct Study {
     pub axes: Vec<Axis>,
     /// What the report shows; `x` is filled in where there is an axis.
     pub report: ReportSettings,
+    /// Networks trained and tested on its images, if it declares any.
+    pub learning: Option<LearningSettings>,
+    /// The dataset it declares, if any.
+    pub dataset: Option<DatasetSettings>,
     /// The overrides that were applied, as typed: `key=value`.
     pub overrides: Vec<String>,
     /// The study file: its path as given, and its text.
@@ -36,6 +44,8 @@ pub struct Study {
     pub included: Vec<Arc<Source>>,
     pub(super) points: Vec<Point>,
     pub(super) tree: Node,
+    /// Where its paths count from.
+    pub(super) folder: PathBuf,
 }
 
 /// One point of a study: the values of its axes and everything that follows from them.
@@ -65,6 +75,15 @@ pub struct PointConfig {
     /// How the image is exposed to frames; `None` measures the noiseless image alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub camera: Option<FrameSettings>,
+    /// How images become windows, where the file says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<WindowSettings>,
+    /// The shape of the network, where the file says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkTable>,
+    /// How it is trained, where the file says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingTable>,
     /// The scene, where there is one in place of a repeated cell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scene: Option<SceneSettings>,

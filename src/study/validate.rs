@@ -2,8 +2,10 @@
 
 use super::axes::{self, Axis, AxisValue};
 use super::check;
-use super::error::{Place, Problem, Source};
+use super::dataset_table::{self, DatasetContent};
+use super::error::{Place, Problem, Source, StudyError};
 use super::file::{self, ReportSettings, SimulationTable, StudyFile};
+use super::learning_table;
 use super::schema;
 use super::spec::{CrystalSettings, CrystalSource, PhononSettings, Point, PointConfig, SimulationSettings, Slicing, Study};
 use super::tree::{self, Node, Value};
@@ -24,6 +26,9 @@ pub(super) fn study(source: &Arc<Source>, folder: &Path, set: &[String]) -> Resu
     };
     let axes = root.get("sweep").map(|table| sweep::read(table, seed, &mut problems)).unwrap_or_default();
     check::table(&root, schema::root(), "", &swept_keys(&root), &mut problems);
+    if let Some(vary) = root.find("dataset.vary") {
+        dataset_table::check_vary(vary, &mut problems);
+    }
     if !problems.is_empty() {
         return Err(sorted(problems, &files));
     }
@@ -47,8 +52,35 @@ pub(super) fn study(source: &Arc<Source>, folder: &Path, set: &[String]) -> Resu
     }
     let (base, points) = points(&root, &axes, folder).map_err(|found| sorted(found, &files))?;
     let report = report(base.report, &root, &axes)?;
-    let (name, question) = (base.name, base.question);
-    Ok(Study { name, question, axes, report, overrides: set.to_vec(), source: source.clone(), included, points, tree: root })
+    if let Some(learning) = &base.learning {
+        let found = learning_table::problems(learning, &root, &axes);
+        if !found.is_empty() {
+            return Err(sorted(found, &files));
+        }
+    }
+    let (name, question, learning, dataset) = (base.name, base.question, base.learning, base.dataset);
+    let (overrides, source, folder) = (set.to_vec(), source.clone(), folder.to_owned());
+    Ok(Study { name, question, axes, report, learning, dataset, overrides, source, included, points, tree: root, folder })
+}
+
+/// The whole setting with some keys of the study at other values, checked as a point is.
+pub(super) fn sample(study: &Study, values: &[(String, Json)]) -> Result<PointConfig, StudyError> {
+    let mut json = study.tree.to_json();
+    for (key, value) in values {
+        // A table that the file leaves out is there with its defaults.
+        if let (Some((table, _)), Some(root)) = (key.split_once('.'), json.as_object_mut()) {
+            root.entry(table).or_insert_with(|| Json::Object(serde_json::Map::new()));
+        }
+        tree::set_json(&mut json, key, Some(value.clone()));
+    }
+    let problems = |problems| StudyError::Invalid { problems };
+    let file = typed(&json, &study.tree, &study.axes).map_err(problems)?;
+    let found = findings(&file);
+    if !found.is_empty() {
+        let at = |finding: Finding| finding.at_point(&study.tree, &study.axes, &[]);
+        return Err(problems(found.into_iter().map(at).collect()));
+    }
+    Ok(config(file, &study.folder))
 }
 
 /// The problems file by file, each in its order; those of overrides last.
@@ -188,6 +220,7 @@ fn findings(file: &StudyFile) -> Vec<Finding> {
         let help = "Keep one: one slice an atomic plane, or equal slices.";
         out.push(Finding::new("simulation.slice_thickness_angstrom", message, "or this", help));
     }
+    dataset_findings(file, &mut out);
     let measure = &file.measure;
     if measure.sample_angstrom * 2.0 > measure.window_radius_angstrom {
         let message = format!(
@@ -200,6 +233,15 @@ fn findings(file: &StudyFile) -> Vec<Finding> {
     let camera = file.camera.iter().flat_map(|camera| camera.findings(measure));
     out.extend(camera.map(|(key, message, label, help)| Finding::new(key, message, label, help)));
     out
+}
+
+/// A dataset is one block of numbers: its windows have one size, whatever the lattice of an image.
+fn dataset_findings(file: &StudyFile, out: &mut Vec<Finding>) {
+    let windows = file.dataset.as_ref().is_some_and(|d| d.content == DatasetContent::Windows);
+    if windows && file.windows.and_then(|w| w.size_px).is_none() {
+        let message = "The windows of a dataset have one size in px, and `[windows]` gives none.";
+        out.push(Finding::new("dataset", message, "needs windows.size_px", "Write `size_px = 32` under `[windows]`."));
+    }
 }
 
 fn crystal_findings(file: &StudyFile, out: &mut Vec<Finding>) {
@@ -255,6 +297,9 @@ fn config(file: StudyFile, folder: &Path) -> PointConfig {
         simulation: simulation(&file.simulation),
         measure: file.measure,
         camera,
+        windows: file.windows,
+        network: file.network,
+        training: file.training,
         scene: file.scene,
     }
 }

@@ -117,6 +117,48 @@ impl LabelField {
         Self { points, lattice_a_px: Some(lattice.lattice_a_px()), source: LabelSource::None }
     }
 
+    /// The same positions with the vectors of another field: for each, the nearest cell of the other within a third of a cell; positions
+    /// without one have no vector.
+    #[must_use]
+    pub fn relabelled(&self, other: &Self) -> Self {
+        let places: Vec<[f64; 2]> = self.points.iter().map(|p| p.position_px).collect();
+        let found = other.nearest_points(&places);
+        let point = |(own, twin): (&LabelPoint, Option<usize>)| match twin {
+            Some(n) => LabelPoint { cell: other.points[n].cell, vector_pm: other.points[n].vector_pm, ..*own },
+            None => LabelPoint { vector_pm: [f64::NAN; 2], ..*own },
+        };
+        let points = self.points.iter().zip(found).map(point).collect();
+        Self { points, lattice_a_px: other.lattice_a_px.or(self.lattice_a_px), source: other.source }
+    }
+
+    /// The vector of the nearest cell within a third of a cell of each position, pm.
+    #[must_use]
+    pub fn nearest(&self, positions_px: &[[f64; 2]]) -> Vec<Option<[f64; 2]>> {
+        let vector = |n: usize| Some(self.points[n].vector_pm).filter(|v| v.iter().all(|x| x.is_finite()));
+        self.nearest_points(positions_px).into_iter().map(|n| n.and_then(vector)).collect()
+    }
+
+    fn nearest_points(&self, positions_px: &[[f64; 2]]) -> Vec<Option<usize>> {
+        let places: Vec<[f64; 2]> = self.points.iter().map(|p| p.position_px).collect();
+        let (Some(a), Some(grid)) = (self.lattice_a_px, PointGrid::new(&places, self.lattice_a_px)) else {
+            return vec![None; positions_px.len()];
+        };
+        positions_px.iter().map(|p| grid.nearest(*p, a / 3.0)).collect()
+    }
+
+    /// The field at given positions, pm: that of the nearest cell where `at_columns`, else interpolated; NaN where it does not reach.
+    #[must_use]
+    pub fn at(&self, positions_px: &[[f64; 2]], kernel: Kernel, at_columns: bool) -> Vec<[f64; 2]> {
+        if at_columns {
+            return self.nearest(positions_px).into_iter().map(|v| v.unwrap_or([f64::NAN; 2])).collect();
+        }
+        let places: Vec<[f64; 2]> = self.points.iter().map(|p| p.position_px).collect();
+        match self.interpolator(&places, kernel) {
+            Some(label) => positions_px.iter().map(|p| label(*p).map_or([f64::NAN; 2], |(vector, _)| vector)).collect(),
+            None => vec![[f64::NAN; 2]; positions_px.len()],
+        }
+    }
+
     /// A field of given cells; the side of the cell is the median distance of a cell to its nearest.
     #[must_use]
     pub fn new(points: Vec<LabelPoint>, source: LabelSource) -> Self {

@@ -29,6 +29,9 @@ fn overrides(study: &Study) -> Vec<String> {
         };
         out.push(format!("{}={text}", axis.key));
     }
+    if study.learning.is_some() {
+        out.extend(["learning.repeats=1", "training.epochs=1", "scene.size_cells=[12, 12]"].map(str::to_owned));
+    }
     if !thick {
         out.push("crystal.thickness_nm=2".to_owned());
     }
@@ -43,15 +46,36 @@ fn every_study_that_ships_runs_in_a_quick_form() {
         let set = overrides(&study);
         let quick = Study::read(&path, &set).unwrap_or_else(|error| panic!("{error}"));
         let folder = root.path().join(&study.name);
+        if study.dataset.is_some() {
+            makes_a_dataset(&path, &set, &folder);
+            continue;
+        }
         let mut command = Command::cargo_bin("mistilt").unwrap();
         command.args(["study", "run", "--quiet", "-o"]).arg(&folder).arg(&path);
         command.args(set.iter().flat_map(|text| ["--set", text]));
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}: {}", study.name, String::from_utf8_lossy(&output.stderr));
         let rows = csv::Reader::from_path(folder.join("records.csv")).unwrap().into_records().count();
+        if study.learning.is_some() {
+            assert!(rows > 0 && folder.join("figures/matrix-rmse.png").is_file(), "{}", study.name);
+            continue;
+        }
         let measurements = |p: &mistilt::study::Point| p.config.microscope.detectors.len() * p.config.measure.estimators.len();
         assert_eq!(rows, quick.points().iter().map(measurements).sum::<usize>(), "{}", study.name);
         let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
         assert!(page.contains("id=\"explorer\"") && page.contains("<h2>Answer</h2>"), "{} has no slider or no answer", study.name);
     }
+}
+
+/// Two windows of one image, and the manifest that says so.
+fn makes_a_dataset(path: &Path, set: &[String], folder: &Path) {
+    let mut command = Command::cargo_bin("mistilt").unwrap();
+    command.args(["dataset", "--json", "-o"]).arg(folder).arg(path);
+    let small = ["dataset.samples=1", "dataset.windows_per_sample=2", "scene.size_cells=[8, 8]"];
+    command.args(set.iter().map(String::as_str).chain(small).flat_map(|text| ["--set", text]));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((told["windows"].as_u64(), told["shards"].as_u64()), (Some(2), Some(1)));
+    assert!(std::fs::read_to_string(folder.join("manifest.json")).unwrap().contains("\"window_px\": 32"));
 }

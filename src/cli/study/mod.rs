@@ -2,6 +2,7 @@
 
 mod clean;
 mod cluster;
+mod learning;
 mod plan;
 mod results;
 mod run;
@@ -49,6 +50,9 @@ pub(super) enum Command {
     /// kept with its reason in failures.csv, the rest goes on, and the exit code is 3; `study
     /// retry` tries it again. With --shard I/N a process computes one of N shares into the
     /// store, on any machine that sees it; `study merge` then writes the results.
+    ///
+    /// A study with a [learning] table trains networks on its images instead and tests them, beside
+    /// the column fit, on images they have not seen: records.csv, matrices, maps, report.html.
     ///
     /// Examples:
     ///

@@ -57,6 +57,12 @@ pub(super) fn run(args: &RunArgs, output: &mut Output) -> Result<(), Failure> {
     let mut task = Task::new(&args.results, format!("mistilt study run {}{shard}", args.results.typed()), output)?;
     task.session.submitted.clone_from(&args.submitted);
     let (study, session, threads) = (&task.study, &task.session, args.results.threads);
+    if study.learning.is_some() {
+        if args.shard.is_some() {
+            return Err(Failure::BadInput("a learning study runs in one process: leave out --shard".to_owned()));
+        }
+        return super::learning::run(study, session, threads, &task.again, output);
+    }
     let Some(share) = args.shard else {
         let outcome = task.run(threads, Share::WHOLE, output, |plan, progress| run::run(study, plan, session, progress))?;
         return tell(study, &outcome, output);

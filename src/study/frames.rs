@@ -1,0 +1,99 @@
+//! Images with their truth for networks and datasets, one a setting and number: what several settings share (the libraries of their scenes) is
+//! computed once.
+
+use super::RunError;
+use super::run::{self, Field};
+use super::scene::{SceneImages, SceneJob, Shelf, clean_image, whole_raster};
+use super::spec::{Point, PointConfig};
+use crate::image::Image;
+use crate::multislice::DeviceChoice;
+use crate::scene::{Fidelity, Imaging, Library, LibraryAxes, Material, Scene};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Pixel of a scene's image, Å.
+const PIXEL_ANGSTROM: f64 = 0.33;
+/// Images of a repeated cell: 8 × 8 cells on pixels as scans have them.
+const REPEATED: Field = Field { side_angstrom: 32.0, pixel_angstrom: 0.2 };
+
+/// What the settings of a study share.
+#[derive(Debug, Default)]
+pub struct Frames {
+    shelf: Vec<Shelved>,
+}
+
+#[derive(Debug)]
+struct Shelved {
+    material: Material,
+    imaging: Imaging,
+    library: Arc<Library>,
+}
+
+/// Scenes that can share a library: those of one material and microscope.
+struct Kind {
+    material: Material,
+    number: usize,
+    imaging: Imaging,
+    scenes: Vec<Arc<Scene>>,
+}
+
+impl Frames {
+    /// Computes what these settings, each with its number, share. Libraries are taken from `folder` and kept there, if there is one.
+    pub fn prepare(settings: impl Iterator<Item = (PointConfig, u64)>, folder: Option<&Path>) -> Result<Self, RunError> {
+        let mut kinds: Vec<Kind> = Vec::new();
+        for (config, number) in settings {
+            let Some(job) = SceneJob::new(&numbered(&config, number))? else { continue };
+            if job.fidelity != Fidelity::Library {
+                continue;
+            }
+            for (place, material) in job.scene.materials.iter().enumerate() {
+                let same = |k: &&mut Kind| k.number == place && k.material == *material && k.imaging == job.imaging;
+                let scenes = vec![job.scene.clone()];
+                match kinds.iter_mut().find(same) {
+                    Some(kind) => kind.scenes.extend(scenes),
+                    None => kinds.push(Kind { material: material.clone(), number: place, imaging: job.imaging.clone(), scenes }),
+                }
+            }
+        }
+        let mut known = Shelf::kept_in(folder);
+        let mut shelf = Vec::new();
+        for kind in kinds {
+            let scenes: Vec<&Scene> = kind.scenes.iter().map(AsRef::as_ref).collect();
+            let Some(axes) = LibraryAxes::covering(&scenes, kind.number) else { continue };
+            let library = known.library(&kind.material, &axes, &kind.imaging, &|_| {})?;
+            shelf.push(Shelved { material: kind.material, imaging: kind.imaging, library });
+        }
+        Ok(Self { shelf })
+    }
+
+    /// The image of a setting on its first detector; another `number` is another scene, noise and phonon draw.
+    pub fn image(&self, config: &PointConfig, number: u64) -> Result<Image, RunError> {
+        let point = Point { index: 0, values: Vec::new(), config: numbered(config, number) };
+        let Some(job) = SceneJob::new(&point.config)? else {
+            return run::simulate(&point, 0, REPEATED, DeviceChoice::default(), &|_| {}).map(|(image, _)| image);
+        };
+        let images = self.images(&job)?;
+        clean_image(&point, &job, &images, 0, whole_raster(&job.scene, PIXEL_ANGSTROM))
+    }
+
+    fn images(&self, job: &SceneJob) -> Result<SceneImages, RunError> {
+        let known = |material: &Material| {
+            self.shelf.iter().find(|s| s.material == *material && s.imaging == job.imaging).map(|s| s.library.clone())
+        };
+        let libraries: Option<Vec<Arc<Library>>> = job.scene.materials.iter().map(known).collect();
+        match libraries.filter(|_| job.fidelity == Fidelity::Library) {
+            Some(libraries) => Ok(SceneImages::Library { scene: job.scene.clone(), libraries }),
+            None => job.run(&mut Shelf::default(), &|_| {}),
+        }
+    }
+}
+
+/// The setting with the seeds of a number. The seed of the phonons stays: images of one study share their libraries.
+fn numbered(config: &PointConfig, number: u64) -> PointConfig {
+    let mut config = config.clone();
+    match &mut config.scene {
+        Some(scene) => scene.seed = scene.seed.wrapping_add(number),
+        None => config.seed = config.seed.wrapping_add(number),
+    }
+    config
+}
