@@ -17,6 +17,7 @@ mod overlay;
 mod picture;
 mod portrait;
 mod raster;
+pub mod sensitivity;
 mod series;
 mod style;
 mod svg;

@@ -13,6 +13,7 @@ pub mod plan;
 pub mod run;
 mod run_error;
 mod schema;
+pub mod sensitivity;
 pub mod setup;
 pub mod spec;
 pub mod store;

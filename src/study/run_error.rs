@@ -61,7 +61,7 @@ impl RunError {
     }
 
     /// Wraps an I/O error with the path it happened at.
-    pub(super) fn disk(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn disk(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Disk { path, source }
     }
