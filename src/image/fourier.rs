@@ -1,5 +1,6 @@
 //! The image of one periodic in-plane cell by its Fourier coefficients: evaluated anywhere, never interpolated from pixels.
 
+use super::{Radiance, Raster};
 use crate::numerics::fft::Fft2;
 use crate::numerics::grid::{self, Grid};
 use num_complex::Complex64;
@@ -125,11 +126,17 @@ impl FourierImage {
     #[must_use]
     pub fn blurred(&self, source_fwhm_angstrom: f64) -> Self {
         let sigma = source_fwhm_angstrom / (8.0 * std::f64::consts::LN_2).sqrt();
+        self.filtered(|q_squared| (-0.5 * (TAU * sigma).powi(2) * q_squared).exp())
+    }
+
+    /// The same image with every coefficient multiplied by a factor of |q|², 1/Å².
+    #[must_use]
+    pub fn filtered(&self, transfer: impl Fn(f64) -> f64) -> Self {
         let [b1, b2] = self.reciprocal();
         let mut out = self.clone();
         let weights = self.iter().map(|(h, k, _)| {
             let q = [0, 1].map(|i| f64::from(h) * b1[i] + f64::from(k) * b2[i]);
-            (-0.5 * (TAU * sigma).powi(2) * (q[0] * q[0] + q[1] * q[1])).exp()
+            transfer(q[0] * q[0] + q[1] * q[1])
         });
         for (c, w) in out.coefficients.iter_mut().zip(weights) {
             *c *= w;
@@ -180,17 +187,16 @@ impl FourierImage {
     }
 
     /// Samples on a square grid: `height` rows of `width` values, pixel (ix, iy) at `origin + pixel (ix, iy)`, Å.
-    /// Separable in no oblique cell, so each pixel is a sum over all coefficients.
     #[must_use]
     pub fn sample(&self, origin_angstrom: [f64; 2], pixel_angstrom: f64, width: usize, height: usize) -> Vec<f64> {
         use rayon::prelude::*;
-        (0..width * height)
-            .into_par_iter()
-            .map(|i| {
-                let (ix, iy) = ((i % width) as f64, (i / width) as f64);
-                self.value([origin_angstrom[0] + pixel_angstrom * ix, origin_angstrom[1] + pixel_angstrom * iy])
-            })
-            .collect()
+        let raster = Raster { origin_angstrom, pixel_angstrom, width, height };
+        let mut samples = vec![0.0; width * height];
+        samples.par_chunks_mut(width.max(1)).enumerate().for_each(|(iy, row)| {
+            let positions: Vec<[f64; 2]> = raster.row(iy).collect();
+            self.evaluate(&positions, row);
+        });
+        samples
     }
 }
 

@@ -20,3 +20,4 @@ mod scene;
 mod slab;
 mod studies;
 mod study_run;
+mod windows;
