@@ -127,9 +127,8 @@ fn solve(rows: &[(f64, Vec<f64>, [f64; 2])], component: usize) -> Option<Vec<f64
         m.swap(column, pivot);
         for row in (0..count).filter(|&r| r != column) {
             let factor = m[row][column] / m[column][column];
-            for k in column..=count {
-                m[row][k] -= factor * m[column][k];
-            }
+            let pivot_row = m[column];
+            m[row].iter_mut().zip(pivot_row).take(count + 1).skip(column).for_each(|(v, p)| *v -= factor * p);
         }
     }
     Some((0..count).map(|i| m[i][count] / m[i][i]).collect())

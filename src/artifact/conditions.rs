@@ -89,7 +89,8 @@ impl Conditions {
         if !(self.tilt_mrad > 0.0 && self.tilt_mrad <= 30.0) {
             return refuse(format!("the largest tilt must be above 0 and at most 30 mrad, not {}", self.tilt_mrad));
         }
-        if !(20.0..=1500.0).contains(&self.voltage_kv) || !(self.convergence_mrad > 0.0 && self.convergence_mrad <= 100.0) {
+        let aperture = self.convergence_mrad > 0.0 && self.convergence_mrad <= 100.0;
+        if !(aperture && (20.0..=1500.0).contains(&self.voltage_kv)) {
             return refuse("the voltage must be 20 to 1500 kV and the convergence semi-angle above 0 and at most 100 mrad".to_owned());
         }
         let [inner, outer] = self.detector_mrad;

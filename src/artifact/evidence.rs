@@ -16,7 +16,7 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 /// Fewest cells whose mean shows the shape of a column.
-pub const FEWEST_CELLS_FOR_SHAPE: usize = 16;
+const FEWEST_CELLS_FOR_SHAPE: usize = 16;
 /// Groups of the jackknife.
 const GROUPS: usize = 12;
 /// Pairs of noise draws that tell how the signs of tilt err together.
@@ -43,8 +43,8 @@ impl NoiseShape {
     /// From the simulated upright image at the middle of a library's settings with noise added to its coefficients.
     pub fn new(library: &TiltLibrary, source_fwhm_angstrom: f64, ruler: &Ruler) -> Result<Self, ArtifactError> {
         let [t, f] = [library.header.thickness_nm.len() / 2, library.header.conditions.defocus_nm.len() / 2];
-        let image = library.image(0, t, f, None).blurred(source_fwhm_angstrom);
-        let cells = &library.header.cells[..1];
+        let (image, cell) = library.mean_cell([0, t, f], None, source_fwhm_angstrom);
+        let cells = std::slice::from_ref(&cell);
         let failed = |source| ArtifactError::Column { thickness_nm: library.header.thickness_nm[t], x: 0.0, y: 0.0, source };
         let streams = Streams::new("mistilt 2026 noise on a mean cell", 0);
         let difference = |n: usize| -> Result<[f64; SIGNS], ArtifactError> {
@@ -167,11 +167,10 @@ fn is_exchanged(true_pm: [f64; 2], shift: [f64; 2]) -> bool {
 /// The source size, Å, at which the simulated A columns are as wide as those of the image; `None` where no size from 0 to 3 Å fits.
 pub fn source_of_width(library: &TiltLibrary, width_a_pm: f64, ruler: &Ruler) -> Result<Option<f64>, ArtifactError> {
     let [t, f] = [library.header.thickness_nm.len() / 2, library.header.conditions.defocus_nm.len() / 2];
-    let sharp = library.image(0, t, f, None);
-    let cells = &library.header.cells[..1];
     let width = |source: f64| -> Result<f64, ArtifactError> {
         let failed = |e| ArtifactError::Column { thickness_nm: library.header.thickness_nm[t], x: 0.0, y: 0.0, source: e };
-        Ok(read_cells(&sharp.blurred(source), cells, [0.0; 2], ruler).map_err(failed)?.width_pm[0])
+        let (image, cell) = library.mean_cell([0, t, f], None, source);
+        Ok(read_cells(&image, std::slice::from_ref(&cell), [0.0; 2], ruler).map_err(failed)?.width_pm[0])
     };
     let (mut low, mut high) = (0.05, 2.0);
     if width(low)? > width_a_pm || width(high)? < width_a_pm {

@@ -15,6 +15,7 @@ use crate::specimen::{FrozenPhonons, Slab, Slicing, Stack};
 use ndarray::{Array1, ArrayD, IxDyn};
 use num_complex::Complex64;
 use serde::{Deserialize, Serialize};
+use std::f64::consts::TAU;
 use std::io::Cursor;
 
 /// Heights that count as one atomic plane, Å.
@@ -169,6 +170,19 @@ impl TiltLibrary {
         sum
     }
 
+    /// The mean perovskite cell of one setting's image with its places, seen with a source: what an analysis that averages cells sees.
+    /// Along ⟨100⟩ the image is averaged over the crystal's B columns and given on one pseudocubic cell.
+    #[must_use]
+    pub fn mean_cell(
+        &self,
+        [tilt, thickness, defocus]: [usize; 3],
+        without: Option<usize>,
+        source_fwhm_angstrom: f64,
+    ) -> (FourierImage, CellPlaces) {
+        let image = self.image(tilt, thickness, defocus, without).blurred(source_fwhm_angstrom);
+        (averaged(&image, &self.header.cells).unwrap_or(image), self.header.cells[0].clone())
+    }
+
     /// The library as the bytes of its file.
     pub fn encode(&self) -> Result<Vec<u8>, ArtifactError> {
         let failed = |e: &dyn std::fmt::Display| ArtifactError::Damaged(e.to_string());
@@ -229,6 +243,41 @@ impl Layout {
         }
         Ok(Self { slab, stack, setting, exits })
     }
+}
+
+/// An image averaged over translations from the first B column to all others, on the cell that its A columns span; `None` where they span
+/// none that the image's frequencies fit, as along ⟨110⟩.
+fn averaged(image: &FourierImage, cells: &[CellPlaces]) -> Option<FourierImage> {
+    let [p, q, r, s] = cells.first()?.a_angstrom.as_slice() else { return None };
+    // The corners of the cell: the one farthest from the first lies across.
+    let from_first = [q, r, s].map(|c| [c[0] - p[0], c[1] - p[1]]);
+    let across = (0..3).max_by(|&i, &j| from_first[i][0].hypot(from_first[i][1]).total_cmp(&from_first[j][0].hypot(from_first[j][1])))?;
+    let [e, f] = match across {
+        0 => [from_first[1], from_first[2]],
+        1 => [from_first[0], from_first[2]],
+        _ => [from_first[0], from_first[1]],
+    };
+    let edges = if e[0] * f[1] - e[1] * f[0] > 0.0 { [e, f] } else { [f, e] };
+    let [b1, b2] = image.reciprocal();
+    let [h_max, k_max] = image.limits();
+    let mut out = FourierImage::zeros(edges, h_max, k_max);
+    for (h, k, c) in image.iter() {
+        let g = [0, 1].map(|i| f64::from(h) * b1[i] + f64::from(k) * b2[i]);
+        let phase = |cell: &CellPlaces| {
+            let t = [0, 1].map(|i| cell.b_angstrom[i] - cells[0].b_angstrom[i]);
+            Complex64::cis(TAU * (g[0] * t[0] + g[1] * t[1]))
+        };
+        let factor = cells.iter().map(phase).sum::<Complex64>() / cells.len() as f64;
+        let [u, v] = edges.map(|e| e[0] * g[0] + e[1] * g[1]);
+        let whole = (u - u.round()).abs() < 1e-3 && (v - v.round()).abs() < 1e-3;
+        if whole {
+            out.add(u.round() as i32, v.round() as i32, c * factor);
+        } else if factor.norm() > 0.2 {
+            // The crystal does not repeat from one of its cells to the next, as where neighbours differ along a row.
+            return None;
+        }
+    }
+    Some(out)
 }
 
 /// Every B column of the slab with the A columns around it.

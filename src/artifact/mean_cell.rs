@@ -91,7 +91,9 @@ impl MeanCell {
             })
             .collect();
         let mut total = Sums::new(highest);
-        parts.iter().for_each(|p| total.combine(p, 1.0));
+        for part in &parts {
+            total.combine(part, 1.0);
+        }
         let cells = total.cells as usize;
         let whole = total.solve(axes)?;
         let without = if parts.len() < 2 {
@@ -124,15 +126,15 @@ fn local_frame(map: &PolarizationMap, cell: &Cell) -> Option<LocalFrame> {
         return None;
     }
     let n = found.len() as f64;
-    let mean = |f: &dyn Fn(&([f64; 2], [f64; 2])) -> f64| found.iter().map(f).sum::<f64>() / n;
-    let (index, place) = ([0, 1].map(|c| mean(&|f| f.0[c])), [0, 1].map(|c| mean(&|f| f.1[c])));
-    let square = |a: usize, b: usize| mean(&|f| (f.0[a] - index[a]) * (f.0[b] - index[b]));
+    let index = [0, 1].map(|c| found.iter().map(|f| f.0[c]).sum::<f64>() / n);
+    let place = [0, 1].map(|c| found.iter().map(|f| f.1[c]).sum::<f64>() / n);
+    let square = |a: usize, b: usize| found.iter().map(|f| (f.0[a] - index[a]) * (f.0[b] - index[b])).sum::<f64>() / n;
     let (ii, ij, jj) = (square(0, 0), square(0, 1), square(1, 1));
     let determinant = ii * jj - ij * ij;
     if determinant < 0.05 {
         return None;
     }
-    let cross = |a: usize, c: usize| mean(&|f| (f.0[a] - index[a]) * (f.1[c] - place[c]));
+    let cross = |a: usize, c: usize| found.iter().map(|f| (f.0[a] - index[a]) * (f.1[c] - place[c])).sum::<f64>() / n;
     let basis = [
         [0, 1].map(|c| (jj * cross(0, c) - ij * cross(1, c)) / determinant),
         [0, 1].map(|c| (ii * cross(1, c) - ij * cross(0, c)) / determinant),
@@ -186,7 +188,9 @@ impl Sums {
         if own.is_empty() || own.iter().any(|p| !p.2.is_finite()) {
             return;
         }
-        own.iter().for_each(|&(u, v, value)| self.add_pixel(u, v, value));
+        for (u, v, value) in own {
+            self.add_pixel(u, v, value);
+        }
         for (sum, value) in self.basis.iter_mut().flatten().zip(frame.basis.iter().flatten()) {
             *sum += value;
         }
@@ -208,13 +212,13 @@ impl Sums {
         let (along_u, along_v) = (powers(u), powers(v));
         // Only half is summed: the other is its conjugate.
         for dv in 0..=n {
-            let row = &mut self.places[(n + dv) * (2 * n + 1)..][..2 * n + 1];
+            let row = &mut self.places[(n + dv) * (2 * n + 1)..][..=2 * n];
             let factor = along_v[n + dv];
             row.iter_mut().zip(&along_u).for_each(|(sum, p)| *sum += p * factor);
         }
         let m = self.highest;
         for k in 0..=m {
-            let row = &mut self.values[(m + k) * (2 * m + 1)..][..2 * m + 1];
+            let row = &mut self.values[(m + k) * (2 * m + 1)..][..=2 * m];
             let factor = along_v[n + k] * value;
             row.iter_mut().zip(&along_u[n - m..]).for_each(|(sum, p)| *sum += p * factor);
         }

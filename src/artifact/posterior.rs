@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 /// Components of a reading that show tilt and no polarization: six vectors.
 pub(super) const SIGNS: usize = 2 * (VECTORS - 1);
 /// Settings of thickness, defocus and source size that are averaged over.
-const SETTINGS: usize = 64;
+const SETTINGS: usize = 48;
 /// Tilts across the raster.
-const ACROSS: usize = 33;
+const ACROSS: usize = 25;
 /// Refinements of the raster at most.
 const REFINEMENTS: usize = 5;
 /// An axis of the simulated crystal with less than this is taken as unpolarized, pm.
@@ -259,7 +259,9 @@ impl Evidence<'_> {
                 }
             }
             let total: f64 = points.iter().map(|p| p.2).sum();
-            points.iter_mut().for_each(|p| p.2 /= total);
+            for point in &mut points {
+                point.2 /= total;
+            }
             let Moments { mean, covariance } = moments(points.iter().map(|(t, _, w)| (*t, *w)));
             let sigma = [covariance[0].max(0.0).sqrt(), covariance[2].max(0.0).sqrt()];
             refinement += 1;

@@ -66,7 +66,7 @@ impl Reading {
 
     /// Parity of a component of the list under the mirrors x → −x and y → −y.
     pub(super) fn parity(component: usize) -> [u32; 2] {
-        if component >= 2 * VECTORS { [0, 0] } else { [u32::from(component % 2 == 0), u32::from(component % 2 == 1)] }
+        if component >= 2 * VECTORS { [0, 0] } else { [1 - component as u32 % 2, component as u32 % 2] }
     }
 }
 
@@ -101,6 +101,13 @@ fn read_cell(image: &FourierImage, cell: &CellPlaces, near: [f64; 2], ruler: &Ru
         width_pm: [a.width, b.width],
         height_ratio: b.height / a.height,
     })
+}
+
+/// The shift alone, pm.
+pub(super) fn read_shift(image: &FourierImage, cell: &CellPlaces, near: [f64; 2], ruler: &Ruler) -> Result<[f64; 2], FitFailure> {
+    let place = [0, 1].map(|c| cell.b_angstrom[c] + near[c]);
+    let b = measure(image, place, &SHAPE_WINDOW, Estimator::Maximum)?;
+    shift(image, cell, near, ruler, &b)
 }
 
 /// B minus the mean of A by the ruler, pm.

@@ -39,7 +39,9 @@ pub fn regions(map: &PolarizationMap, leave_out: &[bool]) -> (Vec<Region>, Vec<O
     parts.sort_by(|a, b| b.len().cmp(&a.len()).then(a[0].cmp(&b[0])));
     let mut of_cell = vec![None; map.cells.len()];
     for (number, part) in parts.iter().enumerate() {
-        part.iter().for_each(|&n| of_cell[n] = Some(number));
+        for &n in part {
+            of_cell[n] = Some(number);
+        }
     }
     (parts.into_iter().map(|cells| region(map, &shifts, cells)).collect(), of_cell)
 }

@@ -65,14 +65,24 @@ impl Node {
     /// Sampling error of a linear function of a component's coefficients, by the jackknife over groups; NaN without groups.
     #[must_use]
     pub(super) fn sampling_sigma(&self, component: usize, of: &dyn Fn(&Cubic) -> f64) -> f64 {
-        let n = self.without.len() as f64;
-        if n < 2.0 {
-            return f64::NAN;
-        }
-        let left_out: Vec<f64> = self.without.iter().map(|w| of(&w[component])).collect();
-        let centre = left_out.iter().sum::<f64>() / n;
-        ((n - 1.0) / n * left_out.iter().map(|v| (v - centre).powi(2)).sum::<f64>()).sqrt()
+        jackknife(&self.without.iter().map(|w| of(&w[component])).collect::<Vec<_>>())
     }
+}
+
+/// Standard error from values each of which leaves one group out (Quenouille 1956); NaN for fewer than two.
+pub(super) fn jackknife(left_out: &[f64]) -> f64 {
+    let n = left_out.len() as f64;
+    if n < 2.0 {
+        return f64::NAN;
+    }
+    let centre = left_out.iter().sum::<f64>() / n;
+    ((n - 1.0) / n * left_out.iter().map(|v| (v - centre).powi(2)).sum::<f64>()).sqrt()
+}
+
+/// How far a tilt moves the columns of an image, roughly, Å.
+pub(super) fn near_angstrom(thickness_nm: f64, tilt_mrad: [f64; 2]) -> [f64; 2] {
+    let depth = 0.5 * (10.0 * thickness_nm).min(SIGNAL_DEPTH_ANGSTROM);
+    tilt_mrad.map(|t| 1e-3 * t * depth)
 }
 
 fn read(
@@ -83,12 +93,11 @@ fn read(
     ruler: &Ruler,
 ) -> Result<[f64; COMPONENTS], ArtifactError> {
     let header = &library.header;
-    let image = library.image(tilt, thickness, defocus, without).blurred(source_fwhm_angstrom);
+    let (image, cell) = library.mean_cell([tilt, thickness, defocus], without, source_fwhm_angstrom);
     let (thickness_nm, tilt_mrad) = (header.thickness_nm[thickness], header.tilts_mrad[tilt]);
-    let depth = 0.5 * (10.0 * thickness_nm).min(SIGNAL_DEPTH_ANGSTROM);
-    let near = tilt_mrad.map(|t| 1e-3 * t * depth);
+    let near = near_angstrom(thickness_nm, tilt_mrad);
     let failed = |source| ArtifactError::Column { thickness_nm, x: tilt_mrad[0], y: tilt_mrad[1], source };
-    read_cells(&image, &header.cells, near, ruler).map(Reading::to_list).map_err(failed)
+    read_cells(&image, std::slice::from_ref(&cell), near, ruler).map(Reading::to_list).map_err(failed)
 }
 
 /// Readings over a grid of thickness, defocus and source size.
@@ -100,6 +109,8 @@ pub struct ResponseTable {
     pub thickness_nm: Vec<f64>,
     /// Defoci, nm.
     pub defocus_nm: Vec<f64>,
+    /// Defoci of the library at which the columns of the simulated images cannot be measured, nm.
+    pub unusable_defocus_nm: Vec<f64>,
     /// Source sizes, Å.
     pub source_fwhm_angstrom: Vec<f64>,
     /// Largest tilt the polynomials were fitted to, mrad.
@@ -125,14 +136,28 @@ impl ResponseTable {
         let header = &library.header;
         let [nt, nf, ns] = [header.thickness_nm.len(), header.conditions.defocus_nm.len(), source_fwhm_angstrom.len()];
         let middle = ((nt / 2) * nf + nf / 2) * ns + ns / 2;
-        let nodes = (0..nt * nf * ns)
+        let nodes: Vec<Result<Node, ArtifactError>> = (0..nt * nf * ns)
             .into_par_iter()
             .map(|i| Node::read(library, [i / (nf * ns), i / ns % nf], source_fwhm_angstrom[i % ns], ruler, i == middle))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect();
+        // Far out of focus the darker columns have no maximum of their own: an image in which columns were measured was not taken there.
+        let focus_of = |i: usize| i / ns % nf;
+        let usable: Vec<bool> = (0..nf).map(|f| nodes.iter().enumerate().all(|(i, n)| focus_of(i) != f || n.is_ok())).collect();
+        let of = |wanted: bool| (0..nf).filter(|&f| usable[f] == wanted).map(|f| header.conditions.defocus_nm[f]).collect::<Vec<f64>>();
+        let (defocus_nm, unusable_defocus_nm) = (of(true), of(false));
+        if defocus_nm.is_empty() {
+            // No focus is usable, so that some node failed.
+            return Err(nodes
+                .into_iter()
+                .find_map(Result::err)
+                .unwrap_or_else(|| ArtifactError::Setting("no defocus is given".to_owned())));
+        }
+        let nodes = nodes.into_iter().enumerate().filter(|(i, _)| usable[focus_of(*i)]).filter_map(|(_, n)| n.ok()).collect();
         Ok(Self {
             true_shift_pm: library.true_shift_pm(),
             thickness_nm: header.thickness_nm.clone(),
-            defocus_nm: header.conditions.defocus_nm.clone(),
+            defocus_nm,
+            unusable_defocus_nm,
             source_fwhm_angstrom: source_fwhm_angstrom.to_vec(),
             tilt_mrad: header.conditions.tilt_mrad,
             nodes,

@@ -3,10 +3,10 @@
 //! Around the upright crystal P_i(θ) = P_i(0) + Σ_j S_ij θ_j + ½ Σ_jk H_ijk θ_j θ_k + third order; all from one propagation.
 
 use super::ArtifactError;
-use super::cubic::Cubic;
+use super::cubic::{Cubic, Design};
 use super::library::TiltLibrary;
-use super::reading::Ruler;
-use super::response::Node;
+use super::reading::{Ruler, read_shift};
+use super::response::{jackknife, near_angstrom};
 use crate::columns::Estimator;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -38,8 +38,12 @@ pub struct Sensitivity {
     pub polynomials: [Cubic; 2],
 }
 
-/// The table: all thicknesses and defoci of a library, at every source size by every ruler.
-pub fn sensitivities(library: &TiltLibrary, source_fwhm_angstrom: &[f64], rulers: &[Ruler]) -> Result<Vec<Sensitivity>, ArtifactError> {
+/// The table: all thicknesses and defoci of a library, at every source size by every ruler; and, for rows that are missing, why.
+pub fn sensitivities(
+    library: &TiltLibrary,
+    source_fwhm_angstrom: &[f64],
+    rulers: &[Ruler],
+) -> Result<(Vec<Sensitivity>, Vec<String>), ArtifactError> {
     let [nt, nf] = [library.header.thickness_nm.len(), library.header.conditions.defocus_nm.len()];
     let mut wanted = Vec::new();
     for t in 0..nt {
@@ -50,12 +54,27 @@ pub fn sensitivities(library: &TiltLibrary, source_fwhm_angstrom: &[f64], rulers
         }
     }
     let truth = library.true_shift_pm();
+    let design = Design::new(&library.header.tilts_mrad)
+        .ok_or_else(|| ArtifactError::Damaged("its tilts do not determine a polynomial".to_owned()))?;
+    let groups = if library.groups() > 1 { library.groups() } else { 0 };
     let row = |(t, f, source, ruler): (usize, usize, f64, Ruler)| -> Result<Sensitivity, ArtifactError> {
-        let node = Node::read(library, [t, f], source, &ruler, true)?;
-        let polynomials = [node.components[0], node.components[1]];
-        let sigma = |k: usize, n: usize| node.sampling_sigma(k, &|c: &Cubic| c.0[n]);
+        let thickness_nm = library.header.thickness_nm[t];
+        let shifts = |without: Option<usize>| -> Result<[Vec<f64>; 2], ArtifactError> {
+            let mut out = [Vec::new(), Vec::new()];
+            for (n, tilt) in library.header.tilts_mrad.iter().enumerate() {
+                let (image, cell) = library.mean_cell([n, t, f], without, source);
+                let failed = |source| ArtifactError::Column { thickness_nm, x: tilt[0], y: tilt[1], source };
+                let shift = read_shift(&image, &cell, near_angstrom(thickness_nm, *tilt), &ruler).map_err(failed)?;
+                out.iter_mut().zip(shift).for_each(|(list, v)| list.push(v));
+            }
+            Ok(out)
+        };
+        let all = shifts(None)?;
+        let polynomials = [0, 1].map(|k| design.fit(&all[k]));
+        let without = (0..groups).map(|g| Ok(shifts(Some(g))?.map(|v| design.fit(&v)))).collect::<Result<Vec<_>, ArtifactError>>()?;
+        let sigma = |k: usize, n: usize| jackknife(&without.iter().map(|w| w[k].0[n]).collect::<Vec<_>>());
         Ok(Sensitivity {
-            thickness_nm: library.header.thickness_nm[t],
+            thickness_nm,
             defocus_nm: library.header.conditions.defocus_nm[f],
             source_fwhm_angstrom: source,
             estimator: ruler.estimator,
@@ -64,11 +83,22 @@ pub fn sensitivities(library: &TiltLibrary, source_fwhm_angstrom: &[f64], rulers
             curvature_pm_per_mrad2: polynomials.map(|p| p.curvature()),
             offset_pm: [0, 1].map(|k| polynomials[k].0[0] - truth[k]),
             offset_sigma_pm: [0, 1].map(|k| sigma(k, 0)),
-            misfit_pm: [node.misfit[0], node.misfit[1]],
+            misfit_pm: [0, 1].map(|k| design.residual_rms(&polynomials[k], &all[k])),
             polynomials,
         })
     };
-    wanted.into_par_iter().map(row).collect()
+    let rows: Vec<Result<Sensitivity, ArtifactError>> = wanted.par_iter().map(|w| row(*w)).collect();
+    let (mut made, mut missing) = (Vec::new(), Vec::new());
+    for (row, (_, f, source, ruler)) in rows.into_iter().zip(wanted) {
+        match row {
+            Ok(row) => made.push(row),
+            Err(why) => {
+                let defocus_nm = library.header.conditions.defocus_nm[f];
+                missing.push(format!("defocus {defocus_nm} nm, source {source} Å, {:?}: {why}", ruler.estimator));
+            }
+        }
+    }
+    Ok((made, missing))
 }
 
 impl Sensitivity {

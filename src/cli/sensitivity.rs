@@ -37,17 +37,14 @@ fn rulers() -> Vec<Ruler> {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
-    let (crystal, conditions, sources, rulers) = match &args.file {
-        Some(file) => {
-            let study = Study::read(file, &[])?;
-            let asked = sensitivity::request(&study, args.specimen.max_tilt_mrad)?;
-            (asked.crystal, asked.conditions, asked.source_fwhm_angstrom, asked.rulers)
-        }
-        None => {
-            let conditions = args.specimen.conditions(args.specimen.max_tilt_mrad.unwrap_or(10.0))?;
-            let sources = spaced(args.source_fwhm_angstrom.low, args.source_fwhm_angstrom.high, 0.2);
-            (args.specimen.crystal()?, conditions, sources, rulers())
-        }
+    let (crystal, conditions, sources, rulers) = if let Some(file) = &args.file {
+        let study = Study::read(file, &[])?;
+        let asked = sensitivity::request(&study, args.specimen.max_tilt_mrad)?;
+        (asked.crystal, asked.conditions, asked.source_fwhm_angstrom, asked.rulers)
+    } else {
+        let conditions = args.specimen.conditions(args.specimen.max_tilt_mrad.unwrap_or(10.0))?;
+        let sources = spaced(args.source_fwhm_angstrom.low, args.source_fwhm_angstrom.high, 0.2);
+        (args.specimen.crystal()?, conditions, sources, rulers())
     };
     let library = args.specimen.library(&crystal, &conditions, output)?;
     if library.header.lost > 0.02 {
@@ -56,7 +53,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
             100.0 * library.header.lost
         ));
     }
-    let rows = with_threads(args.specimen.threads, || Ok(sensitivities(&library, &sources, &rulers)))??;
+    let (rows, missing) = with_threads(args.specimen.threads, || Ok(sensitivities(&library, &sources, &rulers)))??;
+    for why in &missing {
+        output.say(&format!("left out: {why}"));
+    }
+    if rows.is_empty() {
+        return Err(Failure::BadInput("no row could be measured: see what was left out".to_owned()));
+    }
     if let Some(target) = &args.output {
         let folder = publish(target, &library, &rows)?;
         output.say(&format!("The report is {}", folder.join("report.html").display()));
@@ -65,7 +68,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         let true_shift_pm = library.true_shift_pm();
         let value = json!({
             "structure": library.header.crystal.0, "source": library.header.crystal.1, "true_shift_pm": true_shift_pm,
-            "conditions": library.header.conditions, "library": library.header.key, "lost": library.header.lost, "rows": rows,
+            "conditions": library.header.conditions, "library": library.header.key, "lost": library.header.lost, "rows": rows, "left_out": missing,
         });
         return Ok(output.json(&value)?);
     }

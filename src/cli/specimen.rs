@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::output::Output;
 use super::study::with_threads;
+use crate::artifact::words::Directions;
 use crate::artifact::{Conditions, Numerics, TiltLibrary, spaced};
 use crate::crystal::{Crystal, structures};
 use crate::image::whole_file;
@@ -125,7 +126,12 @@ impl Specimen {
 
     /// The library of these conditions: read where it was made before, else computed and kept.
     pub(super) fn library(&self, crystal: &Crystal, conditions: &Conditions, output: &Output) -> Result<TiltLibrary, Failure> {
-        library_in(&self.folder(), crystal, conditions, self.threads, output)
+        with_threads(self.threads, || library_in(&self.folder(), crystal, conditions, output))
+    }
+
+    /// Names of directions in its images.
+    pub(super) fn directions(&self) -> Directions {
+        Directions::of(self.zone_axis, self.x_axis)
     }
 
     fn folder(&self) -> PathBuf {
@@ -155,14 +161,8 @@ pub(super) fn cache_folder() -> PathBuf {
         .map_or_else(|| PathBuf::from("results").join("library"), |cache| cache.join("mistilt"))
 }
 
-/// The library in a folder; one that is damaged is made again.
-pub(super) fn library_in(
-    folder: &Path,
-    crystal: &Crystal,
-    conditions: &Conditions,
-    threads: Option<NonZeroUsize>,
-    output: &Output,
-) -> Result<TiltLibrary, Failure> {
+/// The library in a folder; one that is damaged is made again, on the threads of the caller.
+pub(super) fn library_in(folder: &Path, crystal: &Crystal, conditions: &Conditions, output: &Output) -> Result<TiltLibrary, RunError> {
     TiltLibrary::check(crystal, conditions)?;
     let key = conditions.key(crystal);
     let path = folder.join(format!("tilt-{key}.npz"));
@@ -180,7 +180,7 @@ pub(super) fn library_in(
         path.display()
     ));
     let bar = output.bar(TiltLibrary::steps(conditions));
-    let library = with_threads(threads, || Ok(TiltLibrary::compute(crystal, conditions, &|n| bar.inc(n as u64)))).and_then(|l| Ok(l?))?;
+    let library = TiltLibrary::compute(crystal, conditions, &|n| bar.inc(n as u64))?;
     bar.finish_and_clear();
     std::fs::create_dir_all(folder).map_err(RunError::disk(folder))?;
     let bytes = library.encode()?;

@@ -22,6 +22,7 @@ mod series;
 mod style;
 mod svg;
 mod ticks;
+pub mod verdict;
 mod wheel;
 
 pub use distribution::{Histograms, Parity};

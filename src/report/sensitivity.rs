@@ -72,11 +72,11 @@ pub fn figures(rows: &[Sensitivity], tilt_mrad: f64) -> Result<Vec<Captioned>, R
     let source = rows.first().map_or(0.0, |r| r.source_fwhm_angstrom);
     let shown: Vec<&Sensitivity> = rows.iter().filter(|r| r.source_fwhm_angstrom == source).collect();
     let mut estimators: Vec<Estimator> = Vec::new();
-    shown.iter().for_each(|r| {
-        if !estimators.contains(&r.estimator) {
-            estimators.push(r.estimator);
+    for row in &shown {
+        if !estimators.contains(&row.estimator) {
+            estimators.push(row.estimator);
         }
-    });
+    }
     let middle = defoci[defoci.len() / 2];
     let tilts: Vec<f64> = (-20..=20).map(|i| tilt_mrad * f64::from(i) / 20.0).collect();
     let curve = |row: &&Sensitivity, component: usize| {

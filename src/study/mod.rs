@@ -1,6 +1,7 @@
 //! Studies: from the file that declares one, through its checks, plan and run, to its records and report; angles in mrad, thickness and
 //! defocus in nm, shifts in pm, units in every name.
 
+pub mod asymmetry_report;
 mod axes;
 mod check;
 pub mod compute;
@@ -22,6 +23,8 @@ mod sweep;
 pub mod table;
 mod tree;
 mod trend;
+pub mod trial;
+pub mod trial_report;
 mod validate;
 
 pub use axes::{Axis, AxisValue, MAX_POINTS};

@@ -1,5 +1,6 @@
 //! What can stop a study that was read without fault: the crystal, the physics, the disk; each message is a sentence to act on.
 
+use crate::artifact::ArtifactError;
 use crate::crystal::CrystalError;
 use crate::multislice::MultisliceError;
 use crate::report::ReportError;
@@ -26,6 +27,9 @@ pub enum RunError {
     /// Sampling, band limit, counters.
     #[error(transparent)]
     Multislice(#[from] MultisliceError),
+    /// No library, response or verdict.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
     /// A figure or the page.
     #[error(transparent)]
     Report(#[from] ReportError),

@@ -20,4 +20,5 @@ mod scene;
 mod slab;
 mod studies;
 mod study_run;
+mod verdict;
 mod windows;
