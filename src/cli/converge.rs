@@ -1,5 +1,6 @@
 //! `mistilt converge`: what the numerics cost, one row a knob.
 
+use super::devices::DeviceArgs;
 use super::failure::Failure;
 use super::output::Output;
 use super::study::{StudyArgs, with_threads};
@@ -20,6 +21,8 @@ pub(super) struct Args {
     /// Threads to compute with, 1 or more. Default: all cores
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
@@ -31,7 +34,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     output.say(&format!("point {asked}: {}", values.join(", ")));
     let bar = output.bar(0);
     bar.set_style(indicatif::ProgressStyle::default_spinner());
-    let rows = with_threads(args.threads, || converge(point, &|text| bar.set_message(text.to_owned())))?;
+    let rows = with_threads(args.threads, || converge(point, args.device.device, &|text| bar.set_message(text.to_owned())))?;
     bar.finish_and_clear();
     if output.json {
         let lines: Vec<Json> = changes(&rows).iter().map(Change::json).collect();

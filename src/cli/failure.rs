@@ -22,6 +22,15 @@ pub(super) enum Failure {
     /// Something else the user gave: exit code 2.
     #[error("{0}")]
     BadInput(String),
+    /// Some points failed or are missing, the rest is there: exit code 3.
+    #[error("{0}")]
+    Incomplete(String),
+    /// The user stopped it: exit code 130.
+    #[error("stopped; what was finished is kept, and this goes on with the rest:\n  {again}")]
+    Stopped {
+        /// The command that goes on.
+        again: String,
+    },
     /// Writing failed: exit code 1, or 0 where the reader of a pipe hung up.
     #[error("The output could not be written: {0}.")]
     Output(#[from] io::Error),
@@ -45,6 +54,14 @@ impl Failure {
                     show(&format!("{count} problems.\n"));
                 }
                 ExitCode::from(2)
+            }
+            Self::Stopped { .. } => {
+                show(&format!("{self}\n"));
+                ExitCode::from(130)
+            }
+            Self::Incomplete(_) | Self::Run(RunError::Incomplete { .. }) => {
+                show(&format!("incomplete: {self}\n"));
+                ExitCode::from(3)
             }
             Self::Run(ref error) if !error.is_input() => {
                 show(&format!("error: {self}\n"));

@@ -3,6 +3,7 @@
 mod columns;
 mod completions;
 mod converge;
+mod devices;
 mod failure;
 mod man;
 mod open;
@@ -23,7 +24,8 @@ use output::Output;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-pub use study::{RunArgs, StudyArgs};
+pub use devices::DeviceArgs;
+pub use study::{ResultsArgs, RunArgs, StudyArgs};
 
 /// How much of the polarization in an ADF-STEM image is the crystal, and how much is mis-tilt, noise and analysis?
 ///
@@ -166,6 +168,16 @@ enum Command {
     ///   mistilt structures --json
     #[command(verbatim_doc_comment)]
     Structures,
+    /// Say what this machine can compute on
+    ///
+    /// Lists processor and CUDA cards, with their memory and what was found to drive them, or
+    /// says in a sentence why no card can be used. The last line is what `--device auto` takes.
+    ///
+    /// Example:
+    ///
+    ///   mistilt devices --json
+    #[command(verbatim_doc_comment)]
+    Devices,
     /// Print the JSON Schema of study files
     ///
     /// Editors that read the first line `#:schema ./study.schema.json` of a study file
@@ -201,7 +213,7 @@ pub fn main() -> ExitCode {
     run(std::env::args_os())
 }
 
-/// Runs one command line, its first word the program's name, and returns the exit code: 0 ok, 1 failed, 2 bad input.
+/// Runs one command line, its first word the program's name, and returns the exit code: 0 ok, 1 failed, 2 bad input, 3 incomplete, 130 stopped.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -218,11 +230,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Verdict(args) => verdict::run(&args, &mut output),
         Command::Trial(args) => trial::run(&args, &mut output),
         Command::Structures => structures::run(&mut output),
+        Command::Devices => devices::run(&mut output),
         Command::Schema => schema::run(&mut output),
         Command::Completions(args) => completions::run(&args, &mut output),
         Command::Man(args) => man::run(&args, &mut output),
     };
-    result.and_then(|()| Ok(output.finish()?)).map_or_else(Failure::report, |()| ExitCode::SUCCESS)
+    // An incomplete command has data to show too.
+    let finished = output.finish();
+    result.and_then(|()| Ok(finished?)).map_or_else(Failure::report, |()| ExitCode::SUCCESS)
 }
 
 /// The whole command line, for help, completions and manual pages.

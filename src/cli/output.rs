@@ -41,8 +41,8 @@ impl Output {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(steps as u64), target);
         // The template is fixed text; should it ever be wrong, the plain bar does.
-        let style =
-            ProgressStyle::with_template("{wide_bar} {pos}/{len} k-points, {eta} left").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} k-points and points, {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         bar.enable_steady_tick(std::time::Duration::from_millis(500));
         bar

@@ -1,5 +1,6 @@
 //! `mistilt simulate`: one point of a study file to an image file with its truth.
 
+use super::devices::DeviceArgs;
 use super::failure::Failure;
 use super::output::Output;
 use super::study::{StudyArgs, with_threads};
@@ -33,6 +34,8 @@ pub(super) struct Args {
     /// Threads to compute with, 1 or more; the image does not depend on it. Default: all cores
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
@@ -55,7 +58,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let field = run::Field { side_angstrom: args.field_angstrom, pixel_angstrom: args.pixel_pm / 100.0 };
     let bar = output.bar(point.config.simulation.k_points.iter().product::<u32>() as usize);
     let start = Instant::now();
-    let (image, records) = with_threads(args.threads, || run::simulate(point, detector, field, &|steps| bar.inc(steps as u64)))?;
+    let (image, records) =
+        with_threads(args.threads, || run::simulate(point, detector, field, args.device.device, &|steps| bar.inc(steps as u64)))?;
     bar.finish_and_clear();
     image.write(&args.output).map_err(|e| {
         if matches!(e, crate::image::ImageError::Write { .. }) {

@@ -11,7 +11,7 @@ const SYMBOLS: [&str; 103] = [
 ];
 
 /// A chemical element the scattering-factor tables know.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct Element(u8);
 
 impl Element {

@@ -4,16 +4,77 @@ use super::{Radiance, Raster};
 use crate::numerics::fft::Fft2;
 use crate::numerics::grid::{self, Grid};
 use num_complex::Complex64;
+use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 
 /// A band-limited periodic image I(r) = Σ_hk c_hk exp(2πi(h u + k v)), r = u a1 + v a2; the unit is the fraction of the beam.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct FourierImage {
     cell_angstrom: [[f64; 2]; 2],
     h_max: usize,
     k_max: usize,
     /// (2 k_max + 1) rows of (2 h_max + 1): row k + k_max, column h + h_max.
     coefficients: Vec<Complex64>,
+}
+
+/// The image as a store keeps it: exact to the bit, with little-endian bytes for the coefficients.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    cell_angstrom: [[f64; 2]; 2],
+    limits: [usize; 2],
+    #[serde(with = "bytes_as_they_are")]
+    coefficients: Vec<u8>,
+}
+
+impl From<FourierImage> for Stored {
+    fn from(image: FourierImage) -> Self {
+        let coefficients = image.coefficients.iter().flat_map(|c| [c.re, c.im]).flat_map(f64::to_le_bytes).collect();
+        Self { cell_angstrom: image.cell_angstrom, limits: [image.h_max, image.k_max], coefficients }
+    }
+}
+
+impl TryFrom<Stored> for FourierImage {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> Result<Self, String> {
+        let [h_max, k_max] = stored.limits;
+        let expected = h_max.checked_mul(2).and_then(|h| (h + 1).checked_mul(k_max.checked_mul(2)? + 1)).and_then(|n| n.checked_mul(16));
+        if expected != Some(stored.coefficients.len()) {
+            return Err(format!("{} bytes are no image of frequencies to {h_max} and {k_max}", stored.coefficients.len()));
+        }
+        let (numbers, _) = stored.coefficients.as_chunks::<8>();
+        let numbers: Vec<f64> = numbers.iter().map(|b| f64::from_le_bytes(*b)).collect();
+        let coefficients = numbers.as_chunks::<2>().0.iter().map(|&[re, im]| Complex64::new(re, im)).collect();
+        Ok(Self { cell_angstrom: stored.cell_angstrom, h_max, k_max, coefficients })
+    }
+}
+
+/// Bytes as one string of bytes, where serde would make a list of numbers of them.
+mod bytes_as_they_are {
+    use serde::de::{Deserializer, Error, Visitor};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string of bytes")
+            }
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+            fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
 }
 
 /// Value, gradient (per Å) and Hessian (per Å²: xx, xy, yy) of an image at a point.

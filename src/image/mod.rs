@@ -30,7 +30,7 @@ mod units;
 pub use error::{FileFault, ImageError};
 pub use fourier::{Derivatives, FourierImage};
 pub use pixels::{Image, MAX_PIXELS, Metadata, Statistics};
-pub(crate) use publish::whole_file;
+pub(crate) use publish::{sync_folder, whole_file};
 pub use radiance::{Radiance, Raster, SourceShape};
 pub use read::{Page, ReadOptions};
 pub use sidecar::sidecar_path;

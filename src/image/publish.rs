@@ -22,6 +22,12 @@ pub(crate) fn whole_file(path: &Path, fill: impl FnOnce(&mut BufWriter<&std::fs:
     Ok(())
 }
 
+/// Flushes the names in a folder to disk, so that a file that was renamed into it is there after a power cut.
+pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    // Elsewhere folders cannot be opened, and renames are the file system's business.
+    if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
 /// [`whole_file`] with the room's error.
 pub(super) fn publish(path: &Path, fill: impl FnOnce(&mut BufWriter<&std::fs::File>) -> std::io::Result<()>) -> Result<(), ImageError> {
     whole_file(path, fill).map_err(|source| ImageError::Write { path: path.to_path_buf(), source })

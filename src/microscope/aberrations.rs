@@ -21,7 +21,7 @@ pub struct Aberration {
 }
 
 /// The lens: a sum of coefficients.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Aberrations(pub Vec<Aberration>);
 
 impl Aberrations {

@@ -8,7 +8,7 @@ const HC_KEV_ANGSTROM: f64 = 12.398_419_843_320_026;
 const REST_KEV: f64 = 510.998_95;
 
 /// A monochromatic electron beam.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Beam {
     /// Kinetic energy, keV (numerically the acceleration voltage in kV).
     pub energy_kev: f64,

@@ -27,7 +27,7 @@ impl Edge {
 }
 
 /// The probe-forming lens and its aperture.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Probe {
     /// Energy.
     pub beam: Beam,

@@ -49,20 +49,20 @@ impl Engine for Cpu {
                 let positions: Vec<(usize, usize)> = list.iter().map(position).collect();
                 positions.chunks(plan.lanes()).map(|chunk| plan.plane_waves(chunk)).collect()
             }
-            InitialWaves::Spectra(list) => {
-                let limited = |spectrum: &Vec<Complex64>| -> Vec<Complex32> {
+            InitialWaves::Probes(_) | InitialWaves::Spectra(_) => {
+                let limited = |wave: &usize| -> Vec<Complex32> {
                     let keep =
-                        |(c, p): (&Complex64, &f64)| if *p > 0.0 { Complex32::new(c.re as f32, c.im as f32) } else { Complex32::default() };
-                    spectrum.iter().zip(&pass).map(keep).collect()
+                        |(c, p): (Complex64, &f64)| if *p > 0.0 { Complex32::new(c.re as f32, c.im as f32) } else { Complex32::default() };
+                    waves.spectrum(*wave, bloch, &self.setting).into_iter().zip(&pass).map(keep).collect()
                 };
-                let load = |chunk: &[Vec<Complex64>]| {
+                let load = |chunk: &[usize]| {
                     let narrow: Vec<Vec<Complex32>> = chunk.iter().map(limited).collect();
                     plan.load(&narrow.iter().map(Vec::as_slice).collect::<Vec<_>>())
                 };
-                list.chunks(plan.lanes()).map(load).collect()
+                (0..waves.len()).collect::<Vec<_>>().chunks(plan.lanes()).map(load).collect()
             }
         };
-        Ok(Box::new(Run { engine: self, bloch, slices, plan, blocks, propagators: Vec::new(), shared: Vec::new() }))
+        Ok(Box::new(Run { engine: self, bloch, slices, waves: waves.len(), plan, blocks, propagators: Vec::new(), shared: Vec::new() }))
     }
 }
 
@@ -70,6 +70,7 @@ struct Run<'a> {
     engine: &'a Cpu,
     bloch: Bloch,
     slices: &'a [Slice],
+    waves: usize,
     plan: StepPlan,
     blocks: Vec<WaveBlock>,
     /// Propagators by distance.
@@ -79,7 +80,15 @@ struct Run<'a> {
 }
 
 impl Propagation for Run<'_> {
-    fn advance(&mut self, slices: Range<usize>) {
+    fn waves(&self) -> usize {
+        self.waves
+    }
+
+    fn points(&self) -> usize {
+        self.engine.setting.grid.len()
+    }
+
+    fn advance(&mut self, slices: Range<usize>) -> Result<(), MultisliceError> {
         let slices = &self.slices[slices];
         let per_chunk = (CHUNK_BYTES / (self.engine.setting.grid.len() * size_of::<Complex32>())).max(2);
         for chunk in slices.chunks(per_chunk) {
@@ -90,15 +99,17 @@ impl Propagation for Run<'_> {
                 self.plan.advance(block, &steps);
             }
         }
+        Ok(())
     }
 
-    fn read(&self, wave: usize, spectrum: &mut [Complex64]) {
+    fn read(&mut self, wave: usize, spectrum: &mut [Complex64]) -> Result<(), MultisliceError> {
         let lanes = self.plan.lanes();
         let mut narrow = vec![Complex32::default(); spectrum.len()];
         self.plan.read(&self.blocks[wave / lanes], wave % lanes, &mut narrow);
         for (wide, c) in spectrum.iter_mut().zip(narrow) {
             *wide = Complex64::new(f64::from(c.re), f64::from(c.im));
         }
+        Ok(())
     }
 }
 

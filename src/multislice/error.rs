@@ -55,4 +55,15 @@ pub enum MultisliceError {
     /// The CPU kernels refused the grid.
     #[error(transparent)]
     Lanes(#[from] crate::numerics::lanes::LanesError),
+    /// A graphics card cannot do it, or can no longer.
+    #[error(transparent)]
+    Device(#[from] super::cuda::DeviceError),
+}
+
+impl MultisliceError {
+    /// Whether a card had too little memory.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Device(error) if error.is_out_of_memory())
+    }
 }

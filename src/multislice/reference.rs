@@ -35,17 +35,8 @@ impl Engine for Reference {
         slices: &'a [Slice],
         waves: InitialWaves<'_>,
     ) -> Result<Box<dyn Propagation + 'a>, MultisliceError> {
-        let grid = self.setting.grid;
         let pass = bloch.pass(&self.setting);
-        let plane = |&(h, k): &(i32, i32)| {
-            let mut spectrum = vec![Complex64::default(); grid.len()];
-            spectrum[grid.index(h, k)] = Complex64::new(1.0, 0.0);
-            spectrum
-        };
-        let mut spectra: Vec<Vec<Complex64>> = match waves {
-            InitialWaves::Plane(list) => list.iter().map(plane).collect(),
-            InitialWaves::Spectra(list) => list.to_vec(),
-        };
+        let mut spectra: Vec<Vec<Complex64>> = (0..waves.len()).map(|w| waves.spectrum(w, bloch, &self.setting)).collect();
         for (c, p) in spectra.iter_mut().flat_map(|s| s.iter_mut().zip(&pass)) {
             if *p == 0.0 {
                 *c = Complex64::default();
@@ -63,7 +54,15 @@ struct Run<'a> {
 }
 
 impl Propagation for Run<'_> {
-    fn advance(&mut self, slices: Range<usize>) {
+    fn waves(&self) -> usize {
+        self.spectra.len()
+    }
+
+    fn points(&self) -> usize {
+        self.engine.setting.grid.len()
+    }
+
+    fn advance(&mut self, slices: Range<usize>) -> Result<(), MultisliceError> {
         let Reference { setting, transmission, fft } = self.engine;
         let (mut build, mut scratch) = (transmission.scratch(), fft.scratch());
         let scale = 1.0 / setting.grid.len() as f64;
@@ -77,9 +76,11 @@ impl Propagation for Run<'_> {
                 wave.iter_mut().zip(&p).for_each(|(w, p)| *w *= p * scale);
             }
         }
+        Ok(())
     }
 
-    fn read(&self, wave: usize, spectrum: &mut [Complex64]) {
+    fn read(&mut self, wave: usize, spectrum: &mut [Complex64]) -> Result<(), MultisliceError> {
         spectrum.copy_from_slice(&self.spectra[wave]);
+        Ok(())
     }
 }

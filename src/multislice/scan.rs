@@ -3,17 +3,13 @@
 //! The probe stands at each of the image's Nyquist positions, each Bloch class of it goes through the slices on its own, and the specimen
 //! tilt stands in the propagator. With one k-point this is classical multislice of one (super)cell.
 
-use super::{Bloch, Engine, InitialWaves, MultisliceError, Setting};
+use super::{Bloch, Engine, InitialWaves, MultisliceError, Probes, Setting};
 use crate::image::FourierImage;
 use crate::microscope::{AnnularDetector, Edge, Probe};
 use crate::numerics::grid::{combine, norm};
 use crate::specimen::Slice;
 use num_complex::Complex64;
 use rayon::prelude::*;
-use std::f64::consts::TAU;
-
-/// Probes that travel together: one block of the widest lanes.
-const BATCH: usize = 16;
 
 /// What a direct scan needs beside the engine.
 #[derive(Debug, Clone)]
@@ -57,7 +53,7 @@ impl Scan<'_> {
         let share = |bloch: &Bloch| self.aperture(bloch).iter().map(Complex64::norm_sqr).sum::<f64>();
         let total: f64 = classes.iter().map(share).sum();
         // Sums run over classes in order, so no thread count changes a byte.
-        let batches: Vec<&[[f64; 2]]> = positions_angstrom.chunks(BATCH).collect();
+        let batches: Vec<&[[f64; 2]]> = positions_angstrom.chunks(engine.batch().max(1)).collect();
         let signals: Result<Vec<_>, MultisliceError> = batches
             .par_iter()
             .map(|batch| {
@@ -120,26 +116,21 @@ impl Scan<'_> {
         norm: f64,
         sums: &mut [Vec<Vec<f64>>],
     ) -> Result<(), MultisliceError> {
-        let (grid, raster, aperture) = (self.setting.grid, self.raster(), self.aperture(&bloch));
-        let vectors: Vec<[f64; 2]> = grid.frequencies().map(|(h, k)| bloch.wave_vector(grid, h, k)).collect();
-        let spectrum = |r: &[f64; 2]| -> Vec<Complex64> {
-            let shifted = |(a, q): (&Complex64, &[f64; 2])| a * Complex64::cis(-TAU * (q[0] * r[0] + q[1] * r[1])) * norm.sqrt();
-            aperture.iter().zip(&vectors).map(shifted).collect()
+        let (grid, raster) = (self.setting.grid, self.raster());
+        let aperture: Vec<Complex64> = self.aperture(&bloch).into_iter().map(|a| a * norm.sqrt()).collect();
+        let ring = |d: &AnnularDetector| -> Vec<(u32, f64)> {
+            let weight = |(h, k)| d.weight(bloch.wave_vector(grid, h, k), raster, self.probe.beam, self.edge);
+            grid.frequencies().enumerate().map(|(i, hk)| (i as u32, weight(hk))).filter(|(_, w)| *w > 0.0).collect()
         };
-        let probes: Vec<Vec<Complex64>> = positions.iter().map(spectrum).collect();
-        let rings: Vec<Vec<f64>> =
-            self.detectors.iter().map(|d| vectors.iter().map(|&q| d.weight(q, raster, self.probe.beam, self.edge)).collect()).collect();
-        let mut waves = engine.start(bloch, slices, InitialWaves::Spectra(&probes))?;
-        let mut exit_wave = vec![Complex64::default(); grid.len()];
+        let rings: Vec<Vec<(u32, f64)>> = self.detectors.iter().map(ring).collect();
+        let probes = Probes { aperture: &aperture, positions_angstrom: positions };
+        let mut waves = engine.start(bloch, slices, InitialWaves::Probes(probes))?;
         let mut done = 0;
         for (exit, &count) in self.exits.iter().enumerate() {
-            waves.advance(done..count);
+            waves.advance(done..count)?;
             done = count;
-            for (probe, sums) in sums.iter_mut().enumerate() {
-                waves.read(probe, &mut exit_wave);
-                for (sum, ring) in sums[exit].iter_mut().zip(&rings) {
-                    *sum += exit_wave.iter().zip(ring).filter(|(_, w)| **w > 0.0).map(|(c, w)| w * c.norm_sqr()).sum::<f64>();
-                }
+            for (sums, signals) in sums.iter_mut().zip(waves.detect(&rings)?) {
+                sums[exit].iter_mut().zip(signals).for_each(|(sum, signal)| *sum += signal);
             }
         }
         Ok(())

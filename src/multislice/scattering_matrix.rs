@@ -7,19 +7,18 @@
 //! over it by exact areas.
 
 use super::setting::beam_tilt;
-use super::{Bloch, Device, Engine, InitialWaves, MultisliceError, Setting};
+use super::{Aperture, ApertureBeam, Bloch, Contraction, Device, Engine, ImageSums, InitialWaves, MultisliceError, Setting};
 use crate::crystal::Element;
 use crate::image::FourierImage;
 use crate::microscope::{AnnularDetector, Edge, Probe};
 use crate::numerics::grid::{combine, norm};
 use crate::specimen::{FrozenPhonons, Sign, Slice, Stack};
-use faer::linalg::matmul::triangular::{self, BlockStructure};
-use faer::{Accum, Mat, Par, c64};
 use num_complex::Complex64;
-use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One way to illuminate the slab.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Illumination {
     /// Specimen tilt θ, mrad.
     pub specimen_tilt_mrad: [f64; 2],
@@ -53,7 +52,7 @@ pub struct ScatteringStudy<'a> {
 }
 
 /// The images of a study, in independent groups of configurations whose scatter is the sampling error.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImageStack {
     /// `images[group][illumination][exit][detector]`, each normalised to one electron.
     pub images: Vec<Vec<Vec<Vec<FourierImage>>>>,
@@ -65,7 +64,17 @@ pub struct ImageStack {
     pub engine: String,
 }
 
-/// What one Bloch class contributes: images summed over its configurations, the lost intensity, and the class's share of each probe.
+/// What one Bloch class adds to its block.
+pub(super) struct ClassSums {
+    /// `[pair][illumination][exit][detector]`.
+    pub images: Vec<Vec<Vec<Vec<FourierImage>>>>,
+    /// `[illumination][exit]`.
+    pub lost: Vec<Vec<f64>>,
+    /// The class's share of each probe, `[illumination]`.
+    pub shares: Vec<f64>,
+}
+
+/// What one Bloch class contributes: images summed over its configurations, and the lost intensity.
 struct ClassResult {
     /// `[pair][illumination][exit][detector]`.
     images: Vec<Vec<Vec<Vec<FourierImage>>>>,
@@ -79,74 +88,43 @@ struct Class {
     beams: Vec<(i32, i32)>,
     /// Per illumination: (index into beams, A(k) before normalisation).
     apertures: Vec<Vec<(usize, Complex64)>>,
-    /// Per illumination, per detector: (FFT position, root of the weight). Illuminations of one tilt share theirs.
-    rings: Vec<Vec<Vec<(u32, f64)>>>,
+    /// One for each tilt and detector; illuminations of one tilt share theirs.
+    contractions: Arc<[Contraction]>,
 }
 
 impl ScatteringStudy<'_> {
-    /// Runs the propagation; `progress` is told the number of finished k-points after each.
-    pub fn run(&self, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageStack, MultisliceError> {
-        self.check()?;
+    /// The engine for this study.
+    pub fn engine(&self) -> Result<Box<dyn Engine>, MultisliceError> {
+        self.device.engine(&self.setting, &self.elements())
+    }
+
+    /// The elements its slices hold.
+    pub(super) fn elements(&self) -> Vec<Element> {
         let mut elements: Vec<Element> = self.stack.slab.atoms.iter().map(|a| a.element).collect();
         elements.sort_unstable();
         elements.dedup();
-        let engine = self.device.engine(&self.setting, &elements)?;
-        let classes: Vec<Class> = (0..self.class_count()).map(|i| self.class(i)).collect();
-        let shares: Vec<Vec<f64>> =
-            classes.iter().map(|c| c.apertures.iter().map(|a| a.iter().map(|(_, a)| a.norm_sqr()).sum()).collect()).collect();
-        let total: Vec<f64> = (0..self.illuminations.len()).map(|i| shares.iter().map(|s| s[i]).sum()).collect();
-
-        let (pairs, groups) = (self.pairs(), self.group_count());
-        let mut images = vec![self.empty_images(); groups];
-        let mut group_shares = vec![vec![0.0; self.illuminations.len()]; groups];
-        let mut lost = vec![vec![0.0; self.exits.len()]; self.illuminations.len()];
-        // Chunks bound the memory of finished classes; sums run in class order, so no thread count changes a byte.
-        let indices: Vec<usize> = (0..classes.len()).collect();
-        for chunk in indices.chunks(4 * rayon::current_num_threads()) {
-            let results: Vec<Result<ClassResult, MultisliceError>> = chunk
-                .par_iter()
-                .map(|&i| {
-                    let result = self.propagate_class(engine.as_ref(), &classes[i], i);
-                    progress(1);
-                    result
-                })
-                .collect();
-            for (&i, result) in chunk.iter().zip(results) {
-                let result = result?;
-                for (pair, pair_images) in result.images.iter().enumerate() {
-                    let group = self.group(i, pair);
-                    add_images(&mut images[group], pair_images);
-                    group_shares[group].iter_mut().zip(&shares[i]).for_each(|(g, s)| *g += s / pairs as f64);
-                }
-                for (sum, part) in lost.iter_mut().flatten().zip(result.lost.iter().flatten()) {
-                    *sum += part;
-                }
-            }
-        }
-        for (group, share) in images.iter_mut().zip(&group_shares) {
-            for (illumination, share) in group.iter_mut().zip(share) {
-                illumination.iter_mut().flatten().for_each(|image| image.scale(1.0 / (share * pairs as f64)));
-            }
-        }
-        for (exits, total) in lost.iter_mut().zip(&total) {
-            for l in exits.iter_mut() {
-                *l /= total;
-            }
-        }
-        let weights = group_shares.iter().map(|g| g[0] / total[0]).collect();
-        Ok(ImageStack { images, weights, lost, engine: engine.name() })
+        elements
     }
 
-    fn class_count(&self) -> usize {
+    /// Sums the Bloch class number `index` to its block: what the class contributes to every image.
+    pub(super) fn sum_class(&self, engine: &dyn Engine, index: usize) -> Result<ClassSums, MultisliceError> {
+        let class = self.class(index);
+        let shares = class.apertures.iter().map(|a| a.iter().map(|(_, a)| a.norm_sqr()).sum()).collect();
+        let ClassResult { images, lost } = self.propagate_class(engine, &class, index)?;
+        Ok(ClassSums { images, lost, shares })
+    }
+
+    pub(super) fn class_count(&self) -> usize {
         self.k_points[0] * self.k_points[1]
     }
 
-    fn pairs(&self) -> usize {
+    pub(super) fn pairs(&self) -> usize {
         self.phonons.as_ref().map_or(1, |p| p.1)
     }
 
     /// Independent groups: the pairs where a k-point has several, else the interleaved sub-grids of k-points.
-    fn group_count(&self) -> usize {
+    #[must_use]
+    pub fn group_count(&self) -> usize {
         if self.phonons.is_none() {
             1
         } else if self.pairs() > 1 {
@@ -156,7 +134,7 @@ impl ScatteringStudy<'_> {
         }
     }
 
-    fn group(&self, class: usize, pair: usize) -> usize {
+    pub(super) fn group(&self, class: usize, pair: usize) -> usize {
         if self.phonons.is_none() {
             0
         } else if self.pairs() > 1 {
@@ -217,7 +195,7 @@ impl ScatteringStudy<'_> {
         let offset = [on_raster[0] + self.raster_origin[0], on_raster[1] + self.raster_origin[1]];
         let bloch = Bloch { offset, centre, specimen_tilt_mrad: [0.0; 2] };
         let pass = bloch.pass(&self.setting);
-        let kept: Vec<(u32, (i32, i32), [f64; 2])> = grid
+        let kept: Vec<KeptPoint> = grid
             .frequencies()
             .enumerate()
             .filter(|(i, _)| pass[*i] > 0.0)
@@ -227,10 +205,8 @@ impl ScatteringStudy<'_> {
         let raster = self.raster();
         let mut beams: Vec<(i32, i32)> = Vec::new();
         let mut apertures = Vec::new();
-        let mut rings: Vec<Vec<Vec<(u32, f64)>>> = Vec::new();
-        for (number, illumination) in self.illuminations.iter().enumerate() {
-            let tilt = beam_tilt(illumination.specimen_tilt_mrad, illumination.probe.beam);
-            let from_axis = |q: [f64; 2]| [q[0] - tilt[0], q[1] - tilt[1]];
+        for illumination in &self.illuminations {
+            let from_axis = from_axis(illumination);
             let mut aperture = Vec::new();
             for &(_, hk, q) in &kept {
                 let a = illumination.probe.amplitude(from_axis(q), raster, self.edge);
@@ -243,22 +219,42 @@ impl ScatteringStudy<'_> {
                 }
             }
             apertures.push(aperture);
-            let twin = self.illuminations[..number].iter().position(|other| same_matrix(other, illumination));
-            rings.push(match twin {
-                Some(_) => Vec::new(),
-                None => self.detectors.iter().map(|d| self.ring(d, illumination, &kept, from_axis)).collect(),
-            });
         }
-        Class { bloch, beams, apertures, rings }
+        let contractions = self.contractions(&kept, &beams, &apertures);
+        Class { bloch, beams, apertures, contractions }
     }
 
-    fn ring(
-        &self,
-        detector: &AnnularDetector,
-        illumination: &Illumination,
-        kept: &[(u32, (i32, i32), [f64; 2])],
-        from_axis: impl Fn([f64; 2]) -> [f64; 2],
-    ) -> Vec<(u32, f64)> {
+    /// What is read of the waves of one class: one contraction for each tilt and detector.
+    fn contractions(&self, kept: &[KeptPoint], beams: &[(i32, i32)], apertures: &[Vec<(usize, Complex64)>]) -> Arc<[Contraction]> {
+        let mut out = Vec::new();
+        for (first, illumination) in self.illuminations.iter().enumerate() {
+            if self.illuminations[..first].iter().any(|other| same_matrix(other, illumination)) {
+                continue;
+            }
+            let sharing: Vec<usize> =
+                (first..self.illuminations.len()).filter(|&i| same_matrix(&self.illuminations[i], illumination)).collect();
+            let mut waves: Vec<usize> = sharing.iter().flat_map(|&i| apertures[i].iter().map(|(b, _)| *b)).collect();
+            waves.sort_unstable();
+            waves.dedup();
+            let beam = |&(b, amplitude): &(usize, Complex64)| ApertureBeam {
+                column: waves.partition_point(|&w| w < b),
+                frequency: beams[b],
+                amplitude,
+            };
+            let aperture = |&i: &usize| Aperture { illumination: i, beams: apertures[i].iter().map(beam).collect() };
+            let apertures: Vec<Aperture> = sharing.iter().map(aperture).collect();
+            for (detector, d) in self.detectors.iter().enumerate() {
+                let ring = self.ring(d, illumination, kept);
+                if !ring.is_empty() && !waves.is_empty() {
+                    out.push(Contraction { detector, ring, waves: waves.clone(), apertures: apertures.clone() });
+                }
+            }
+        }
+        out.into()
+    }
+
+    fn ring(&self, detector: &AnnularDetector, illumination: &Illumination, kept: &[KeptPoint]) -> Vec<(u32, f64)> {
+        let from_axis = from_axis(illumination);
         let weight = |q| detector.weight(from_axis(q), self.raster(), illumination.probe.beam, self.edge);
         kept.iter().map(|&(i, _, q)| (i, weight(q))).filter(|(_, w)| *w > 0.0).map(|(i, w)| (i, w.sqrt())).collect()
     }
@@ -300,56 +296,21 @@ impl ScatteringStudy<'_> {
             return Ok(());
         }
         let mut waves = engine.start(class.bloch, slices, InitialWaves::Plane(&class.beams))?;
-        let mut spectra = vec![vec![Complex64::default(); self.setting.grid.len()]; class.beams.len()];
         let mut done = 0;
         for (exit, &count) in self.exits.iter().enumerate() {
-            waves.advance(done..count);
+            waves.advance(done..count)?;
             done = count;
-            for (beam, spectrum) in spectra.iter_mut().enumerate() {
-                waves.read(beam, spectrum);
-            }
-            let loss: Vec<f64> = spectra.iter().map(|s| 1.0 - s.iter().map(Complex64::norm_sqr).sum::<f64>()).collect();
+            let loss: Vec<f64> = waves.intensities()?.into_iter().map(|intensity| 1.0 - intensity).collect();
             for (sums, aperture) in lost.iter_mut().zip(&class.apertures) {
                 sums[exit] += lost_weight * aperture.iter().map(|(b, a)| loss[*b] * a.norm_sqr()).sum::<f64>();
             }
-            self.contract(class, &spectra, exit, weight, images);
+            waves.contract(&class.contractions, &mut ImageSums { images, exit, weight })?;
         }
         Ok(())
     }
 
-    /// Adds every illumination's and detector's image at one exit: M = S_D† S_D, then c_{G−G'} += A*(G) A(G') M(G, G').
-    fn contract(&self, class: &Class, spectra: &[Vec<Complex64>], exit: usize, weight: f64, images: &mut [Vec<Vec<FourierImage>>]) {
-        for (first, rings) in class.rings.iter().enumerate().filter(|(_, rings)| !rings.is_empty()) {
-            let illumination = &self.illuminations[first];
-            let sharing: Vec<usize> =
-                (first..self.illuminations.len()).filter(|&i| same_matrix(&self.illuminations[i], illumination)).collect();
-            let mut needed: Vec<usize> = sharing.iter().flat_map(|&i| class.apertures[i].iter().map(|(b, _)| *b)).collect();
-            needed.sort_unstable();
-            needed.dedup();
-            for (detector, ring) in rings.iter().enumerate() {
-                if ring.is_empty() || needed.is_empty() {
-                    continue;
-                }
-                let on_ring = Mat::<c64>::from_fn(ring.len(), needed.len(), |pixel, column| {
-                    let (position, root) = ring[pixel];
-                    spectra[needed[column]][position as usize] * root
-                });
-                let mut m = Mat::<c64>::zeros(needed.len(), needed.len());
-                let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
-                let one = c64::new(1.0, 0.0);
-                triangular::matmul(m.as_mut(), lower, Accum::Replace, on_ring.adjoint(), full, on_ring.as_ref(), full, one, Par::Seq);
-                for &i in &sharing {
-                    let column = |b: &usize| needed.binary_search(b).expect("every beam of the aperture was gathered above");
-                    let beams: Vec<(usize, (i32, i32), Complex64)> =
-                        class.apertures[i].iter().map(|(b, a)| (column(b), class.beams[*b], *a)).collect();
-                    add_hermitian(&mut images[i][exit][detector], &m, &beams, weight);
-                }
-            }
-        }
-    }
-
     /// Images of zeros, wide enough for every beam difference of the largest aperture.
-    fn empty_images(&self) -> Vec<Vec<Vec<FourierImage>>> {
+    pub(super) fn empty_images(&self) -> Vec<Vec<Vec<FourierImage>>> {
         let cell = self.setting.grid.cell_angstrom;
         let one = |illumination: &Illumination| {
             // A raster cell half covered by the aperture has its centre up to a raster cell outside.
@@ -362,24 +323,21 @@ impl ScatteringStudy<'_> {
     }
 }
 
+/// A frequency inside the band limit: position in FFT order, (h, k), wave vector in 1/Å.
+type KeptPoint = (u32, (i32, i32), [f64; 2]);
+
+/// From a wave vector to its distance from the optic axis that a tilted specimen sees, 1/Å.
+fn from_axis(illumination: &Illumination) -> impl Fn([f64; 2]) -> [f64; 2] {
+    let tilt = beam_tilt(illumination.specimen_tilt_mrad, illumination.probe.beam);
+    move |q| [q[0] - tilt[0], q[1] - tilt[1]]
+}
+
 /// Whether two illuminations read the same M: one tilt, one energy.
 fn same_matrix(a: &Illumination, b: &Illumination) -> bool {
     a.specimen_tilt_mrad == b.specimen_tilt_mrad && a.probe.beam == b.probe.beam
 }
 
-/// Adds c_{G−G'} += w A*(G) A(G') M(G, G') over all pairs, M given by its lower triangle.
-fn add_hermitian(image: &mut FourierImage, m: &Mat<c64>, beams: &[(usize, (i32, i32), Complex64)], weight: f64) {
-    for (n, &(i, (h, k), a)) in beams.iter().enumerate() {
-        for &(j, (h2, k2), a2) in &beams[..=n] {
-            let element = if i >= j { m[(i, j)] } else { m[(j, i)].conj() };
-            let value = a.conj() * a2 * element * weight;
-            let inside = image.add(h - h2, k - k2, value) && (i == j || image.add(h2 - h, k2 - k, value.conj()));
-            debug_assert!(inside, "beam differences fit the image's limits");
-        }
-    }
-}
-
-fn add_images(sum: &mut [Vec<Vec<FourierImage>>], part: &[Vec<Vec<FourierImage>>]) {
+pub(super) fn add_images(sum: &mut [Vec<Vec<FourierImage>>], part: &[Vec<Vec<FourierImage>>]) {
     for (s, p) in sum.iter_mut().flatten().flatten().zip(part.iter().flatten().flatten()) {
         s.accumulate(p);
     }

@@ -9,7 +9,7 @@ use num_complex::Complex64;
 use std::f64::consts::PI;
 
 /// Numerics of one simulation.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Setting {
     /// Working grid on the in-plane cell.
     pub grid: Grid,

@@ -1,7 +1,7 @@
 //! The circular band limit that keeps products of waves and transmission functions free of aliasing; 1/Å.
 
 /// Frequencies within `radius` pass; a cosine taper of width `taper` inside the radius softens the edge (0: a sharp edge).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct BandLimit {
     /// Cut-off, 1/Å.
     pub radius: f64,

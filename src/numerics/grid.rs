@@ -1,7 +1,7 @@
 //! A periodic, possibly oblique grid in the plane and its reciprocal raster; lengths in Å, frequencies in 1/Å.
 
 /// A grid of `nx × ny` points on the cell `[a1, a2]`: point (ix, iy) at (ix/nx) a1 + (iy/ny) a2, stored row-major `[iy][ix]`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Grid {
     /// Points along a1.
     pub nx: usize,

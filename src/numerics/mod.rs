@@ -7,3 +7,4 @@ pub mod grid;
 pub mod lanes;
 pub mod least_squares;
 pub mod seeds;
+pub(crate) mod simd;

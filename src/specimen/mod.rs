@@ -12,5 +12,5 @@ pub use cut::{Basis, Cut, CutError};
 pub use phonons::{FrozenPhonons, Sign};
 pub use planes::{Plane, Slice, SliceAtom, Slicing, Stack};
 pub use slab::{Column, Slab, SlabAtom, TiltedColumn};
-pub use transmission::{TransmissionPlan, TransmissionScratch};
+pub use transmission::{TransmissionPlan, TransmissionScratch, TransmissionTables};
 pub use truth::CellTruth;

@@ -5,6 +5,7 @@
 
 use super::{FrozenPhonons, Sign, Slab};
 use crate::crystal::Element;
+use serde::Serialize;
 use std::sync::Arc;
 
 /// How atoms are gathered into slices.
@@ -23,7 +24,7 @@ pub enum Slicing {
 }
 
 /// One slice of the repeat cell.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plane {
     /// Height below the entrance surface in the first repeat, Å.
     pub z_angstrom: f64,
@@ -54,7 +55,7 @@ pub struct Slice {
 }
 
 /// A slab cut into slices; the entrance surface is the first slice.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Stack {
     /// The slab.
     pub slab: Slab,

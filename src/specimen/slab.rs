@@ -1,13 +1,14 @@
 //! A slab: the atoms of one cell that repeats in plane and along the beam; Å, image axes (x right, y down, z along the beam).
 
 use crate::crystal::{Element, Site};
+use serde::Serialize;
 
 /// Cations of one site nearer than this across the beam stand in one column, Å: antiphase displacements reach 0.6 Å, columns of
 /// ⟨210⟩pc zones stand 1.8 Å apart.
 const COLUMN_ANGSTROM: f64 = 0.7;
 
 /// One atom of the slab's repeat cell.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SlabAtom {
     /// Chemical element.
     pub element: Element,
@@ -26,7 +27,7 @@ pub struct SlabAtom {
 }
 
 /// A cation column of the slab: what an estimator should find in an image of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Column {
     /// A or B.
     pub site: Site,
@@ -36,7 +37,7 @@ pub struct Column {
 }
 
 /// A slab of crystal: one repeat cell, periodic in plane (possibly oblique) and along the beam.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Slab {
     /// The two in-plane repeat vectors, Å, image axes; right-handed (a1 × a2 along the beam).
     pub in_plane_angstrom: [[f64; 2]; 2],

@@ -17,26 +17,20 @@ use num_traits::Float;
 use rustfft::FftNum;
 use std::collections::BTreeMap;
 
-/// Everything slices of one grid share: tables of σ V(k) on the fine grid for each element, FFT plans, the cut.
-pub struct TransmissionPlan<T: FftNum> {
-    fine: Grid,
-    coarse: Grid,
+/// What slices of one grid share, whatever computes them: σ V(k) of each element on the fine grid, and the cut to the working grid.
+pub struct TransmissionTables<T> {
+    /// The grid on which phase gratings are formed.
+    pub fine: Grid,
+    /// The working grid.
+    pub coarse: Grid,
     /// σ V(k)/area of one atom at the origin, fine grid, FFT order.
-    tables: BTreeMap<Element, Vec<T>>,
-    fine_fft: Fft2<T>,
-    coarse_fft: Fft2<T>,
-    /// (position in the fine spectrum, position in the coarse spectrum, what passes) of every frequency inside the band limit.
-    cut: Vec<(u32, u32, T)>,
+    pub potentials: BTreeMap<Element, Vec<T>>,
+    /// (position in the fine spectrum, position in the coarse spectrum, what passes over the number of fine points) of every frequency
+    /// inside the band limit.
+    pub cut: Vec<(u32, u32, T)>,
 }
 
-/// Buffers to build transmission functions in; one a thread.
-pub struct TransmissionScratch<T> {
-    fine: Vec<Complex<T>>,
-    fine_fft: Fft2Scratch<T>,
-    coarse_fft: Fft2Scratch<T>,
-}
-
-impl<T: FftNum + Float + Default> TransmissionPlan<T> {
+impl<T: FftNum + Float> TransmissionTables<T> {
     /// Tables for `elements` on `grid`, the phase grating being formed `oversampling` times finer and cut to `band`.
     #[must_use]
     pub fn new(grid: Grid, oversampling: usize, band: BandLimit, beam: Beam, factors: Factors, elements: &[Element]) -> Self {
@@ -57,21 +51,38 @@ impl<T: FftNum + Float + Default> TransmissionPlan<T> {
         let cut = grid.frequencies().map(|(h, k)| (h, k, band.pass(norm(grid.frequency(h, k)))));
         let cut =
             cut.filter(|c| c.2 > 0.0).map(|(h, k, pass)| (fine.index(h, k) as u32, grid.index(h, k) as u32, real(pass * fine_points)));
-        Self {
-            fine,
-            coarse: grid,
-            tables: elements.iter().map(table).collect(),
-            fine_fft: Fft2::new(fine.nx, fine.ny),
-            coarse_fft: Fft2::new(grid.nx, grid.ny),
-            cut: cut.collect(),
-        }
+        Self { fine, coarse: grid, potentials: elements.iter().map(table).collect(), cut: cut.collect() }
+    }
+}
+
+/// Everything slices of one grid share on the processor: the tables and FFT plans.
+pub struct TransmissionPlan<T: FftNum> {
+    tables: TransmissionTables<T>,
+    fine_fft: Fft2<T>,
+    coarse_fft: Fft2<T>,
+}
+
+/// Buffers to build transmission functions in; one a thread.
+pub struct TransmissionScratch<T> {
+    fine: Vec<Complex<T>>,
+    fine_fft: Fft2Scratch<T>,
+    coarse_fft: Fft2Scratch<T>,
+}
+
+impl<T: FftNum + Float + Default> TransmissionPlan<T> {
+    /// [`TransmissionTables::new`] with FFT plans.
+    #[must_use]
+    pub fn new(grid: Grid, oversampling: usize, band: BandLimit, beam: Beam, factors: Factors, elements: &[Element]) -> Self {
+        let tables = TransmissionTables::new(grid, oversampling, band, beam, factors, elements);
+        let (fine_fft, coarse_fft) = (Fft2::new(tables.fine.nx, tables.fine.ny), Fft2::new(grid.nx, grid.ny));
+        Self { tables, fine_fft, coarse_fft }
     }
 
     /// Buffers for [`Self::build`].
     #[must_use]
     pub fn scratch(&self) -> TransmissionScratch<T> {
         TransmissionScratch {
-            fine: vec![Complex::default(); self.fine.len()],
+            fine: vec![Complex::default(); self.tables.fine.len()],
             fine_fft: self.fine_fft.scratch(),
             coarse_fft: self.coarse_fft.scratch(),
         }
@@ -103,9 +114,9 @@ impl<T: FftNum + Float + Default> TransmissionPlan<T> {
     /// Adds σV(k) of the atoms, times i if `quarter_turn`, from exact phases exp(−2πi(hu + kv)). A Nyquist line stands for both its mirror
     /// images: it takes their mean, a cosine, so that the potential stays real.
     fn add_potential(&self, atoms: &[SliceAtom], quarter_turn: bool, spectrum: &mut [Complex<T>]) {
-        let (nx, ny) = (self.fine.nx, self.fine.ny);
+        let (nx, ny) = (self.tables.fine.nx, self.tables.fine.ny);
         for atom in atoms {
-            let Some(table) = self.tables.get(&atom.element) else { continue };
+            let Some(table) = self.tables.potentials.get(&atom.element) else { continue };
             let along = |n: usize, u: f64| -> Vec<Complex<T>> {
                 let phase = |i: usize| Complex64::cis(-std::f64::consts::TAU * (f64::from(Grid::signed(i, n)) * u).fract());
                 (0..n).map(|i| complex(if 2 * i == n { phase(i).re.into() } else { phase(i) })).collect()
@@ -129,8 +140,8 @@ impl<T: FftNum + Float + Default> TransmissionPlan<T> {
     /// Fine phase grating in `scratch.fine` → band-limited transmission function on the working grid.
     fn cut_to_band(&self, scratch: &mut TransmissionScratch<T>) -> Vec<Complex<T>> {
         self.fine_fft.forward(&mut scratch.fine, &mut scratch.fine_fft);
-        let mut out = vec![Complex::default(); self.coarse.len()];
-        for &(from, to, pass) in &self.cut {
+        let mut out = vec![Complex::default(); self.tables.coarse.len()];
+        for &(from, to, pass) in &self.tables.cut {
             out[to as usize] = scratch.fine[from as usize].scale(pass);
         }
         self.coarse_fft.inverse(&mut out, &mut scratch.coarse_fft);

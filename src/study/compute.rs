@@ -1,15 +1,16 @@
 //! Runs one propagation and hands every point its images: one scattering matrix, or one direct scan a tilt and probe.
 
+use super::RunError;
 use super::plan::Propagation;
 use super::spec::Method;
-use super::{RunError, setup};
 use crate::image::FourierImage;
 use crate::microscope::Edge;
-use crate::multislice::{Illumination, ImageStack, Scan, ScatteringStudy};
+use crate::multislice::{Engine, Illumination, ImageStack, MultisliceError, Scan, ScatteringStudy};
 use crate::specimen::{FrozenPhonons, Sign, Slice};
+use serde::{Deserialize, Serialize};
 
 /// The images of one propagation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Images {
     /// `[group][illumination][exit][detector]`: groups of configurations are independent, their scatter is the sampling error.
     pub stack: ImageStack,
@@ -18,17 +19,22 @@ pub struct Images {
 impl Images {
     /// Runs the propagation on the current thread pool; `progress` counts Bloch classes.
     pub fn compute(propagation: &Propagation, progress: &(dyn Fn(usize) + Sync)) -> Result<Self, RunError> {
-        let mut stack = match propagation.shared.simulation.method {
+        let stack = match propagation.shared.simulation.method {
             Method::ScatteringMatrix => scattering_matrix(propagation).run(progress)?,
             Method::Probes => probes(propagation, progress)?,
         };
+        Ok(Self::of(propagation, stack))
+    }
+
+    /// The images of one cell, from those of the repeated cell that a phonon period makes.
+    pub(super) fn of(propagation: &Propagation, mut stack: ImageStack) -> Self {
         let (period, cell) = (propagation.specimen.period, propagation.specimen.slab.in_plane_angstrom);
         if period > 1 {
             for image in stack.images.iter_mut().flatten().flatten().flatten() {
                 *image = image.folded(cell, period);
             }
         }
-        Ok(Self { stack })
+        Self { stack }
     }
 
     /// The images of all groups at one place, sharp source, and their weights.
@@ -38,7 +44,8 @@ impl Images {
     }
 }
 
-fn scattering_matrix(p: &Propagation) -> ScatteringStudy<'_> {
+/// The scattering-matrix way of a propagation.
+pub(super) fn scattering_matrix(p: &Propagation) -> ScatteringStudy<'_> {
     ScatteringStudy {
         stack: &p.specimen.stack,
         setting: p.setting,
@@ -49,7 +56,7 @@ fn scattering_matrix(p: &Propagation) -> ScatteringStudy<'_> {
         detectors: p.detectors.clone(),
         phonons: p.phonons(),
         edge: Edge::AreaWeighted,
-        device: setup::device(&p.shared.simulation),
+        device: p.device,
     }
 }
 
@@ -75,12 +82,16 @@ pub(super) fn check(p: &Propagation) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Probe by probe: every pair of configurations is a group of its own.
+/// Probe by probe.
 fn probes(p: &Propagation, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageStack, RunError> {
     let mut elements: Vec<_> = p.specimen.stack.slab.atoms.iter().map(|a| a.element).collect();
     elements.sort_unstable();
     elements.dedup();
-    let engine = setup::device(&p.shared.simulation).engine(&p.setting, &elements)?;
+    Ok(p.device.run(&p.setting, &elements, |engine| probes_on(p, engine, progress))?)
+}
+
+/// The same on one engine: every pair of configurations is a group of its own.
+fn probes_on(p: &Propagation, engine: &dyn Engine, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageStack, MultisliceError> {
     let count = p.exits.last().copied().unwrap_or(0);
     let phonons = p.phonons();
     let groups = phonons.as_ref().map_or(1, |f| f.1);
@@ -97,7 +108,7 @@ fn probes(p: &Propagation, progress: &(dyn Fn(usize) + Sync)) -> Result<ImageSta
                         |(f, _)| p.specimen.stack.displaced(count, f, FrozenPhonons::shared_by_opposite(class, p.k_points()), pair, sign),
                     )
                 };
-                let mut part = scan.image(engine.as_ref(), &slices)?;
+                let mut part = scan.image(engine, &slices)?;
                 part.iter_mut().flatten().for_each(|i| i.scale(1.0 / signs.len() as f64));
                 match &mut sum {
                     None => sum = Some(part),

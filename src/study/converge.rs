@@ -5,6 +5,7 @@ use super::compute::Images;
 use super::measure::{self, Record};
 use super::plan::Plan;
 use super::spec::{PhononSettings, Point, ScatteringFactors, SimulationSettings, Slicing, TiltRaster};
+use crate::multislice::DeviceChoice;
 use std::time::Instant;
 
 /// The point with one setting changed.
@@ -24,7 +25,7 @@ pub struct Row {
 type Variant = (&'static str, String, SimulationSettings);
 
 /// The point as the study states it, then every knob; `tell` hears each as it begins.
-pub fn converge(point: &Point, tell: &dyn Fn(&str)) -> Result<Vec<Row>, RunError> {
+pub fn converge(point: &Point, choice: DeviceChoice, tell: &dyn Fn(&str)) -> Result<Vec<Row>, RunError> {
     let mut rows = Vec::new();
     let as_stated = ("as stated", String::new(), point.config.simulation.clone());
     for (knob, value, simulation) in std::iter::once(as_stated).chain(variants(&point.config.simulation)) {
@@ -32,7 +33,7 @@ pub fn converge(point: &Point, tell: &dyn Fn(&str)) -> Result<Vec<Row>, RunError
         let mut changed = point.clone();
         changed.config.simulation = simulation;
         let start = Instant::now();
-        let outcome = run(&changed);
+        let outcome = run(&changed, choice);
         let seconds = start.elapsed().as_secs_f64();
         match outcome {
             // The point itself must run; a knob that cannot turn that way says why and the rest go on.
@@ -43,8 +44,8 @@ pub fn converge(point: &Point, tell: &dyn Fn(&str)) -> Result<Vec<Row>, RunError
     Ok(rows)
 }
 
-fn run(point: &Point) -> Result<Vec<Record>, RunError> {
-    let plan = Plan::new(std::slice::from_ref(point))?;
+fn run(point: &Point, choice: DeviceChoice) -> Result<Vec<Record>, RunError> {
+    let plan = Plan::new(std::slice::from_ref(point))?.on(choice)?;
     let propagation = &plan.propagations[0];
     let images = Images::compute(propagation, &|_| ())?;
     measure::records(propagation, &images, propagation.places[0], point)

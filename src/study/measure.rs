@@ -7,16 +7,21 @@ use super::{RunError, setup};
 use crate::columns::{ColumnFit, Estimator, FitFailure, Window, measure};
 use crate::image::FourierImage;
 use crate::specimen::{CellTruth, Slab};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// A name that the program knows. (Under its own name, or serde would borrow it from the bytes read.)
+type Name = &'static str;
 
 /// One row of the results: one point, one detector, one estimator.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Index of the point in the study.
     pub point: usize,
     /// Detector name.
     pub detector: String,
     /// Estimator name.
-    pub estimator: &'static str,
+    #[serde(deserialize_with = "estimator_name")]
+    pub estimator: Name,
     /// Thickness of the slab in whole slices, nm.
     pub thickness_nm: f64,
     /// Measured B − A shift, mean over the cells, pm; or why it could not be measured.
@@ -33,6 +38,11 @@ pub struct Record {
     pub engine: String,
     /// Seed of the point.
     pub seed: u64,
+}
+
+/// A name that comes back from the store is one of those that study files know.
+fn estimator_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+    EstimatorName::deserialize(deserializer).map(EstimatorName::name)
 }
 
 impl Record {

@@ -1,11 +1,10 @@
-//! The plan of a study: which points share one propagation, and what each propagation costs, before anything runs.
+//! The plan of a study: which points share one propagation, before anything runs.
 
 use super::spec::{Method, Point, TiltRaster};
 use super::{RunError, compute, setup};
 use crate::microscope::AnnularDetector;
-use crate::multislice::{Illumination, Setting, beam_tilt};
-use crate::specimen::{FrozenPhonons, Slice};
-use std::time::Instant;
+use crate::multislice::{Device, DeviceChoice, Illumination, Setting, beam_tilt};
+use crate::specimen::FrozenPhonons;
 
 /// Where a point's image lies in its propagation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +28,8 @@ pub struct Propagation {
     pub shared: super::spec::PointConfig,
     /// Start of the k-point raster, 1/Å.
     pub raster_origin: [f64; 2],
+    /// What computes it.
+    pub device: Device,
     /// Distinct tilts and probes.
     pub illuminations: Vec<Illumination>,
     /// Distinct exit slices, ascending.
@@ -44,19 +45,6 @@ pub struct Propagation {
 pub struct Plan {
     /// The propagations.
     pub propagations: Vec<Propagation>,
-}
-
-/// What a plan costs.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct Cost {
-    /// Waves × grid points × slices, over all configurations.
-    pub pixel_slices: f64,
-    /// Transmission functions to make.
-    pub transmissions: f64,
-    /// Estimated seconds on all threads; from a calibration of this machine.
-    pub seconds: f64,
-    /// Estimated peak memory, bytes.
-    pub bytes: f64,
 }
 
 impl Plan {
@@ -80,23 +68,18 @@ impl Plan {
         Ok(Self { propagations })
     }
 
+    /// The same plan on the devices that were asked for; without this it is the processor.
+    pub fn on(mut self, choice: DeviceChoice) -> Result<Self, RunError> {
+        for p in &mut self.propagations {
+            p.device = setup::device(&p.shared.simulation, choice)?;
+        }
+        Ok(self)
+    }
+
     /// Steps of the progress bar: one a Bloch class of every propagation.
     #[must_use]
     pub fn steps(&self) -> usize {
         self.propagations.iter().map(|p| p.k_points().iter().product::<usize>()).sum()
-    }
-
-    /// The cost, from a short calibration of the engine on this machine's `threads`.
-    pub fn cost(&self, threads: usize) -> Result<Cost, RunError> {
-        let mut total = Cost { pixel_slices: 0.0, transmissions: 0.0, seconds: 0.0, bytes: 0.0 };
-        for propagation in &self.propagations {
-            let cost = propagation.cost(threads)?;
-            total.pixel_slices += cost.pixel_slices;
-            total.transmissions += cost.transmissions;
-            total.seconds += cost.seconds;
-            total.bytes = total.bytes.max(cost.bytes);
-        }
-        Ok(total)
     }
 }
 
@@ -128,7 +111,8 @@ impl Propagation {
             TiltRaster::Shifted => beam_tilt(config.crystal.specimen_tilt_mrad, setting.beam),
         };
         let (illuminations, exits, detectors, places) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { specimen, setting, shared: config.clone(), raster_origin, illuminations, exits, detectors, places })
+        let device = setup::device(&config.simulation, DeviceChoice::Cpu)?;
+        Ok(Self { specimen, setting, shared: config.clone(), raster_origin, device, illuminations, exits, detectors, places })
     }
 
     fn add(&mut self, index: usize, point: &Point) {
@@ -151,6 +135,16 @@ impl Propagation {
             place.exit = sorted.partition_point(|&n| n < count);
         }
         self.exits = sorted;
+    }
+
+    /// The work of all waves, in pixel-slices: what shares are cut by, the same on every machine.
+    #[must_use]
+    pub(super) fn work(&self) -> f64 {
+        // A transmission function costs about as much as some forty steps of one wave.
+        const TRANSMISSION: f64 = 40.0;
+        let configurations = self.k_points().iter().product::<usize>() as f64 * self.phonons().map_or(1.0, |p| 2.0 * p.1 as f64);
+        let slices = self.exits.last().copied().unwrap_or(0) as f64;
+        configurations * slices * self.setting.grid.len() as f64 * (self.waves() + TRANSMISSION)
     }
 
     /// Bloch offsets of the propagated cell: the phonon period takes its share of the supercell.
@@ -189,55 +183,6 @@ impl Propagation {
         cells.sort_unstable();
         cells.dedup();
         cells.len() as f64 * step * step * area
-    }
-
-    fn cost(&self, threads: usize) -> Result<Cost, RunError> {
-        let classes = self.k_points().iter().product::<usize>() as f64;
-        let configurations = classes * self.phonons().map_or(1.0, |p| 2.0 * p.1 as f64);
-        let (slices, points) = (self.exits.last().copied().unwrap_or(0) as f64, self.setting.grid.len() as f64);
-        let waves = self.waves();
-        let at_rest = self.shared.simulation.phonons.is_none();
-        let transmissions = if at_rest { classes * self.specimen.stack.planes.len() as f64 } else { configurations * slices };
-        let pixel_slices = configurations * waves * slices * points;
-        let calibration = self.calibrate()?;
-        // The contraction: a Hermitian product for every tilt, exit and detector, about 40 Gflop/s a thread.
-        let aperture =
-            waves.min(std::f64::consts::PI * self.illuminations.iter().map(|i| i.probe.radius()).fold(0.0, f64::max).powi(2) * points);
-        let products = configurations * (self.illuminations.len() * self.exits.len() * self.detectors.len()) as f64;
-        let contraction = products * 4.0 * aperture * aperture * points * 0.12 / 4e10;
-        let busy = configurations.min(threads as f64).max(1.0);
-        let seconds = (pixel_slices * calibration[0] + transmissions * calibration[1] + contraction) / busy;
-        let in_flight = busy * (waves * points * 24.0 + (slices * points * 8.0).min(64e6));
-        let coefficients = (2.0 * waves.sqrt() * 1.3 + 3.0).powi(2);
-        let images = (self.illuminations.len() * self.exits.len() * self.detectors.len()) as f64 * coefficients * 16.0;
-        Ok(Cost { pixel_slices, transmissions, seconds, bytes: in_flight + images * (4.0 * busy + 8.0) })
-    }
-
-    /// Seconds for one pixel-slice and for one transmission function, measured on a few slices.
-    fn calibrate(&self) -> Result<[f64; 2], RunError> {
-        let mut elements: Vec<_> = self.specimen.stack.slab.atoms.iter().map(|a| a.element).collect();
-        elements.sort_unstable();
-        elements.dedup();
-        let engine = setup::device(&self.shared.simulation).engine(&self.setting, &elements)?;
-        let beams: Vec<(i32, i32)> = (0..16).map(|i| (i % 4, i / 4)).collect();
-        let phonons = FrozenPhonons::new(0);
-        let count = 6;
-        let slices: Vec<Slice> = self.specimen.stack.displaced(count, &phonons, 0, 0, crate::specimen::Sign::Plus);
-        let repeated: Vec<Slice> = std::iter::repeat_n(slices[0].clone(), 1 + 2 * count).collect();
-        let bloch = crate::multislice::Bloch::default();
-        let waves = || crate::multislice::InitialWaves::Plane(&beams);
-        let mut fresh = engine.start(bloch, &slices, waves())?;
-        fresh.advance(0..2);
-        let start = Instant::now();
-        fresh.advance(2..count);
-        let both = start.elapsed().as_secs_f64() / (count - 2) as f64;
-        // The same atoms again and again: one transmission function, then steps alone.
-        let mut warm = engine.start(bloch, &repeated, waves())?;
-        warm.advance(0..1);
-        let start = Instant::now();
-        warm.advance(1..1 + 2 * count);
-        let step = start.elapsed().as_secs_f64() / (2 * count) as f64;
-        Ok([step / (16.0 * self.setting.grid.len() as f64), (both - step).max(0.0)])
     }
 }
 

@@ -1,15 +1,21 @@
-//! Runs a study: every propagation once, every point measured, results kept as table, images, figures, provenance and report.
+//! Runs a study through its store, and publishes what came of it: table, images, figures, provenance and report.
 
 use super::compute::Images;
+use super::interrupt::Interrupt;
 use super::measure::{self, Record};
 use super::plan::{Place, Plan, Propagation};
+use super::share::Share;
 use super::spec::{Point, Study};
 use super::store::{Draft, PROVENANCE};
 use super::story::{self, Shown};
-use super::table::Table;
-use super::{RunError, setup};
+use super::table::{self, Table};
+use super::vault::Vault;
+use super::vault_lock::Holder;
+use super::work::{State, Work};
+use super::{RunError, setup, slurm};
 use crate::crystal::Site;
 use crate::image::{FourierImage, Image, Truth, TruthCell, TruthColumn};
+use crate::multislice::DeviceChoice;
 use crate::numerics::grid::combine;
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
@@ -25,7 +31,43 @@ pub struct Field {
 }
 
 /// Images that a study keeps: a few cells, sampled finer than the 0.1 to 0.2 Å of real scans.
-const KEPT: Field = Field { side_angstrom: 11.0, pixel_angstrom: 0.1 };
+pub(super) const KEPT: Field = Field { side_angstrom: 11.0, pixel_angstrom: 0.1 };
+
+/// Where a study's results stand, who works on them, and how to make it stop.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The results folder.
+    pub target: PathBuf,
+    /// The store of stage results.
+    pub store: PathBuf,
+    /// This process.
+    pub holder: Holder,
+    /// Asks it to stop.
+    pub interrupt: Interrupt,
+    /// Fingerprint that the study must have: that of what was submitted.
+    pub submitted: Option<String>,
+}
+
+impl Session {
+    /// Results at `target`, with the store beside them.
+    #[must_use]
+    pub fn at(target: &Path) -> Self {
+        let store = target.parent().unwrap_or(Path::new("")).join("store");
+        Self { target: target.to_owned(), store, holder: Holder::of_this_process(None), interrupt: Interrupt::default(), submitted: None }
+    }
+
+    /// Refuses a study that is not the one that was submitted.
+    fn check(&self, work: &Work<'_>) -> Result<(), RunError> {
+        match &self.submitted {
+            Some(expected) if *expected != work.fingerprint()? => Err(RunError::Changed { path: PathBuf::from(&work.study.source.name) }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn vault(&self) -> Result<Vault, RunError> {
+        Vault::open(&self.store, self.holder.clone(), self.interrupt.clone())
+    }
+}
 
 /// What a run left behind.
 #[derive(Debug)]
@@ -34,6 +76,10 @@ pub struct Outcome {
     pub folder: PathBuf,
     /// All records.
     pub records: Vec<Record>,
+    /// Points without records, and why.
+    pub failures: Vec<PointFailure>,
+    /// Points that were not computed yet; none but in a partial merge.
+    pub missing: usize,
     /// Seconds.
     pub seconds: f64,
     /// Key sentences of the report.
@@ -42,18 +88,172 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
-/// Runs all points and publishes the results at `target`; `progress` counts steps of [`Plan::steps`].
-pub fn run(study: &Study, plan: &Plan, target: &Path, progress: &(dyn Fn(usize) + Sync)) -> Result<Outcome, RunError> {
+/// A point that could not be computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PointFailure {
+    /// Index of the point.
+    pub point: usize,
+    /// Stage at which it failed.
+    pub stage: &'static str,
+    /// Why.
+    pub error: String,
+}
+
+/// Computes what the store lacks and publishes the results; `progress` counts [`steps`]. What was computed before a stop or a kill is not
+/// computed again, and a point that failed is left out, with its reason in the outcome.
+pub fn run(study: &Study, plan: &Plan, session: &Session, progress: &(dyn Fn(usize) + Sync)) -> Result<Outcome, RunError> {
     let start = Instant::now();
+    Draft::check(&session.target)?;
+    let vault = session.vault()?;
+    let _lock = vault.lock_results(&session.target)?;
+    let work = Work::new(study, plan, &vault, progress)?;
+    // Records that turn out damaged when they are read are missing again, and made again.
+    let mut rounds = 0;
+    let collected = loop {
+        work.fill(Share::WHOLE)?;
+        let collected = Collected::read(&work)?;
+        rounds += 1;
+        if collected.missing == 0 || rounds == 3 {
+            break collected;
+        }
+    };
+    publish(&work, collected, &session.target, start)
+}
+
+/// Forgets the failures of earlier attempts, then runs; says how many points are tried again.
+pub fn retry(study: &Study, plan: &Plan, session: &Session, progress: &(dyn Fn(usize) + Sync)) -> Result<(usize, Outcome), RunError> {
+    Draft::check(&session.target)?;
+    let vault = session.vault()?;
+    let forgiven = Work::new(study, plan, &vault, progress)?.forgive()?;
+    drop(vault);
+    Ok((forgiven, run(study, plan, session, progress)?))
+}
+
+/// Computes one share into the store and publishes nothing; `progress` counts [`steps`]. Returns the failures among its points.
+pub fn run_share(
+    study: &Study,
+    plan: &Plan,
+    session: &Session,
+    share: Share,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<Vec<PointFailure>, RunError> {
+    let vault = session.vault()?;
+    let work = Work::new(study, plan, &vault, progress)?;
+    session.check(&work)?;
+    // To be seen at work; the same share running twice computes what the other has not taken.
+    let _lock = vault.try_lock(&work.share_address(share)?)?;
+    work.fill(share)?;
+    let mut failures = Vec::new();
+    for (index, place) in super::share::places(plan, share) {
+        if let State::Failed(stage, error) = work.state(index, place)? {
+            failures.push(PointFailure { point: plan.propagations[index].places[place].point, stage, error });
+        }
+    }
+    Ok(failures)
+}
+
+/// Publishes what the shares have computed, and computes nothing but what their sums still lack. Refuses while points are missing, unless
+/// `partial`.
+pub fn merge(study: &Study, plan: &Plan, session: &Session, partial: bool, progress: &(dyn Fn(usize) + Sync)) -> Result<Outcome, RunError> {
+    let start = Instant::now();
+    Draft::check(&session.target)?;
+    let vault = session.vault()?;
+    let _lock = vault.lock_results(&session.target)?;
+    let work = Work::new(study, plan, &vault, progress)?;
+    session.check(&work)?;
+    let collected = Collected::read(&work)?;
+    let missing = collected.missing;
+    if missing > 0 && !partial {
+        let holders = vault.at_work();
+        let others: Vec<String> = holders.iter().filter(|h| h.process != session.holder.process).map(Holder::sentence).collect();
+        let at_work = if others.is_empty() { String::new() } else { format!(" ({} at work)", others.join(", ")) };
+        return Err(RunError::Incomplete { missing, points: study.points().len(), at_work });
+    }
+    publish(&work, collected, &session.target, start)
+}
+
+/// Submits the study's shares and their merge to Slurm and remembers the jobs; `request` makes the request of the study's fingerprint.
+pub fn submit(
+    study: &Study,
+    plan: &Plan,
+    session: &Session,
+    request: impl FnOnce(&str) -> slurm::Request,
+) -> Result<(slurm::Request, slurm::Submitted), RunError> {
+    Draft::check(&session.target)?;
+    let vault = session.vault()?;
+    let fingerprint = Work::new(study, plan, &vault, &|_| ())?.fingerprint()?;
+    let request = request(&fingerprint);
+    let submitted = request.submit()?;
+    vault.keep_submission(&fingerprint, &submitted)?;
+    Ok((request, submitted))
+}
+
+/// The fingerprint of a study, without a store.
+pub fn fingerprint(study: &Study, plan: &Plan, session: &Session) -> Result<String, RunError> {
+    // Addresses alone: nothing is opened, nothing is written.
+    let vault = Vault::closed(&session.store, session.holder.clone(), session.interrupt.clone());
+    Work::new(study, plan, &vault, &|_| ())?.fingerprint()
+}
+
+/// Steps that `progress` counts: the k-points and points of a share.
+#[must_use]
+pub fn steps(plan: &Plan, share: Share) -> usize {
+    Work::steps(plan, share)
+}
+
+/// Blocks of k-points of all propagations: no study has more shares with waves to compute.
+#[must_use]
+pub fn block_count(plan: &Plan) -> usize {
+    super::share::blocks(plan, Share::WHOLE).len()
+}
+
+/// What the store holds of a study.
+struct Collected {
+    records: Vec<Record>,
+    failures: Vec<PointFailure>,
+    missing: usize,
+}
+
+impl Collected {
+    fn read(work: &Work<'_>) -> Result<Self, RunError> {
+        let mut out = Self { records: Vec::new(), failures: Vec::new(), missing: 0 };
+        for (index, propagation) in work.plan.propagations.iter().enumerate() {
+            for (number, place) in propagation.places.iter().enumerate() {
+                if let Some(own) = work.records(index, number)? {
+                    out.records.extend(own);
+                } else if let State::Failed(stage, error) = work.state(index, number)? {
+                    out.failures.push(PointFailure { point: place.point, stage, error });
+                } else {
+                    out.missing += 1;
+                }
+            }
+        }
+        out.records.sort_by_key(|r| r.point);
+        out.failures.sort_by_key(|f| f.point);
+        Ok(out)
+    }
+
+    fn holds(&self, point: usize) -> bool {
+        self.records.binary_search_by_key(&point, |r| r.point).is_ok()
+    }
+}
+
+/// Draws what was collected and puts the finished folder in its place.
+fn publish(work: &Work<'_>, collected: Collected, target: &Path, start: Instant) -> Result<Outcome, RunError> {
+    let (study, plan) = (work.study, work.plan);
     let draft = Draft::begin(target)?;
     let image_folder = draft.subfolder("images")?;
-    let (mut records, mut shown) = (Vec::new(), Vec::new());
+    let mut shown = Vec::new();
     let show = story::points_to_show(study);
-    for propagation in &plan.propagations {
-        let images = Images::compute(propagation, progress)?;
-        for &place in &propagation.places {
+    for (index, propagation) in plan.propagations.iter().enumerate() {
+        let there: Vec<Place> =
+            propagation.places.iter().copied().filter(|place| collected.holds(study.points()[place.point].index)).collect();
+        if there.is_empty() {
+            continue;
+        }
+        let images = work.images_again(index)?;
+        for place in there {
             let point = &study.points()[place.point];
-            records.extend(measure::records(propagation, &images, place, point)?);
             for (number, detector) in setup::detectors(&point.config.microscope).iter().enumerate() {
                 let Some(image) = measure::image(propagation, &images, place, point, number) else { continue };
                 let file = image_folder.join(format!("point-{:04}-{}.npy", point.index, file_name(&detector.name)));
@@ -64,23 +264,47 @@ pub fn run(study: &Study, plan: &Plan, target: &Path, progress: &(dyn Fn(usize) 
             }
         }
     }
-    // Propagations gather points out of their order; the table is in the order of the study.
-    records.sort_by_key(|r| r.point);
+    let Collected { records, failures, missing } = collected;
     let table = Table::new(study, &records);
     table.write_csv(&draft.path().join("records.csv"))?;
     table.write_npz(&draft.path().join("records.npz"))?;
+    if !failures.is_empty() {
+        table::of_failures(study, &failures).write_csv(&draft.path().join("failures.csv"))?;
+    }
     shown.sort_by_key(|s| s.point);
     let seconds = start.elapsed().as_secs_f64();
     let provenance = provenance(study, plan, &records, seconds);
-    let told = story::tell(study, plan, &records, &shown, &provenance, &draft)?;
+    let mut told = story::tell(study, plan, &records, &shown, &incomplete(&failures, missing, study), &provenance, &draft)?;
     draft.json(PROVENANCE, &provenance)?;
     let folder = draft.publish()?;
-    Ok(Outcome { folder, records, seconds, answers: told.answers, warnings: told.warnings })
+    told.warnings.extend(work.vault.notes());
+    Ok(Outcome { folder, records, failures, missing, seconds, answers: told.answers, warnings: told.warnings })
+}
+
+/// What the reader must know of points that the table lacks.
+fn incomplete(failures: &[PointFailure], missing: usize, study: &Study) -> Vec<String> {
+    let points = study.points().len();
+    let failed = failures.first().map(|first| {
+        format!(
+            "{} of {points} points failed, the first, {}, because: {}. failures.csv names them all.",
+            failures.len(),
+            first.point,
+            first.error
+        )
+    });
+    let missing = (missing > 0).then(|| format!("{missing} of {points} points were not computed yet: these results are partial."));
+    failed.into_iter().chain(missing).collect()
 }
 
 /// Runs one point of a study to its image on one detector, with its truth.
-pub fn simulate(point: &Point, detector: usize, field: Field, progress: &(dyn Fn(usize) + Sync)) -> Result<(Image, Vec<Record>), RunError> {
-    let plan = Plan::new(std::slice::from_ref(point))?;
+pub fn simulate(
+    point: &Point,
+    detector: usize,
+    field: Field,
+    choice: DeviceChoice,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<(Image, Vec<Record>), RunError> {
+    let plan = Plan::new(std::slice::from_ref(point))?.on(choice)?;
     let propagation = &plan.propagations[0];
     let images = Images::compute(propagation, progress)?;
     let place = propagation.places[0];
@@ -92,7 +316,7 @@ pub fn simulate(point: &Point, detector: usize, field: Field, progress: &(dyn Fn
 }
 
 /// An image of a few cells in pixels, with calibration, microscope and truth.
-fn pixels(
+pub(super) fn pixels(
     propagation: &Propagation,
     image: &FourierImage,
     place: Place,
@@ -161,7 +385,8 @@ fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
-fn image_error(path: &Path) -> impl FnOnce(crate::image::ImageError) -> RunError {
+/// A kept image that cannot be written.
+pub(super) fn image_error(path: &Path) -> impl FnOnce(crate::image::ImageError) -> RunError {
     let path = path.to_owned();
     move |error| RunError::Disk { path, source: std::io::Error::other(error) }
 }
@@ -184,7 +409,9 @@ fn provenance(study: &Study, plan: &Plan, records: &[Record], seconds: f64) -> J
         "seeds": seeds,
         "points": study.points().len(),
         "propagations": plan.propagations.len(),
+        "physics_version": super::physics::PHYSICS_VERSION,
         "seconds": seconds,
+        "axes": study.axes.iter().map(|axis| axis.column.as_str()).collect::<Vec<_>>(),
         "crystals": crystals,
         "overrides": study.overrides,
         "study_file": study.source.name,

@@ -47,6 +47,77 @@ pub enum RunError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A folder that should hold results does not.
+    #[error("{} is no folder of mistilt results: it has no provenance.json", .path.display())]
+    NoResults {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Two tables whose rows cannot be matched.
+    #[error("the rows of {} are not told apart by {keys}: the two studies sweep different axes", .path.display())]
+    NotComparable {
+        /// The folder.
+        path: PathBuf,
+        /// The columns that both have.
+        keys: String,
+    },
+    /// No such format to export.
+    #[error("{} ends in no format that is written here: choose {known}", .path.display())]
+    NoSuchFormat {
+        /// The file.
+        path: PathBuf,
+        /// What is known.
+        known: &'static str,
+    },
+    /// The store's place holds something else.
+    #[error("{} holds something else than stage results of mistilt; give another place with --store", .path.display())]
+    NotAStore {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An entry of the store could not be formed: a fault of this program.
+    #[error("{what} cannot be kept in the store: {reason}; this is a fault of mistilt")]
+    Store {
+        /// What.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// Another run writes the same results.
+    #[error("{} is being written by {holder}; wait for it, or give another folder with -o", .path.display())]
+    Busy {
+        /// The results folder.
+        path: PathBuf,
+        /// Who.
+        holder: String,
+    },
+    /// Not all points are there.
+    #[error("{missing} of {points} points are not computed yet{at_work}; `mistilt study run` computes them, --partial merges without them")]
+    Incomplete {
+        /// Points without a result.
+        missing: usize,
+        /// Points of the study.
+        points: usize,
+        /// Who works on them.
+        at_work: String,
+    },
+    /// The study is not the one that was submitted.
+    #[error("the study is not the one that was submitted: {} has changed since; submit it again", .path.display())]
+    Changed {
+        /// The study file.
+        path: PathBuf,
+    },
+    /// The batch system refused.
+    #[error("{command} failed: {reason}")]
+    Batch {
+        /// The command.
+        command: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The user asked to stop.
+    #[error("stopped; what was finished is kept")]
+    Interrupted,
     /// A command asked for a point the study does not have.
     #[error("the study has {points} points, numbered from 0; point {asked} is none of them (mistilt study plan prints them)")]
     NoSuchPoint {
@@ -61,7 +132,28 @@ impl RunError {
     /// Whether the user's input is at fault (exit code 2) and not the machine (exit code 1).
     #[must_use]
     pub fn is_input(&self) -> bool {
-        !matches!(self, Self::Disk { .. } | Self::Report(_))
+        !matches!(
+            self,
+            Self::Disk { .. }
+                | Self::Report(_)
+                | Self::Store { .. }
+                | Self::Busy { .. }
+                | Self::Batch { .. }
+                | Self::Incomplete { .. }
+                | Self::Interrupted
+        ) && !self.is_of_a_device()
+    }
+
+    /// Whether a graphics card is at fault: nothing that was computed is lost, and the same command goes on with another device.
+    fn is_of_a_device(&self) -> bool {
+        matches!(self, Self::Multislice(MultisliceError::Device(_)))
+    }
+
+    /// Whether the run as a whole cannot go on; any other error concerns one propagation or one point.
+    #[must_use]
+    pub(super) fn stops_everything(&self) -> bool {
+        matches!(self, Self::Disk { .. } | Self::Store { .. } | Self::NotAStore { .. } | Self::Busy { .. } | Self::Interrupted)
+            || self.is_of_a_device()
     }
 
     /// Wraps an I/O error with the path it happened at.

@@ -7,7 +7,7 @@ use super::spec::{
 };
 use crate::crystal::{Crystal, structures};
 use crate::microscope::{Aberration, Aberrations, AnnularDetector, Beam, Probe};
-use crate::multislice::{Device, Setting};
+use crate::multislice::{Device, DeviceChoice, MultisliceError, Setting};
 use crate::potential::Factors;
 use crate::specimen::{Basis, Cut, Slab, Slicing, Stack};
 
@@ -64,13 +64,9 @@ pub fn setting(config: &PointConfig, specimen: &Specimen) -> Result<Setting, Run
     Ok(Setting::new(cell, simulation.pixel_angstrom, beam(&config.microscope), factors, simulation.oversampling as usize)?)
 }
 
-/// The engine a point asks for.
-#[must_use]
-pub fn device(simulation: &SimulationSettings) -> Device {
-    match simulation.precision {
-        Precision::F32 => Device::Cpu,
-        Precision::F64 => Device::Reference,
-    }
+/// The device a point runs on, of what was asked for.
+pub fn device(simulation: &SimulationSettings, choice: DeviceChoice) -> Result<Device, RunError> {
+    Ok(choice.device(simulation.precision == Precision::F64).map_err(MultisliceError::from)?)
 }
 
 /// Lens and aperture of a point.

@@ -1,7 +1,7 @@
 //! The results folder of a study: made under another name beside its place and renamed, so that a reader never meets half of it.
 
 use super::RunError;
-use crate::image::whole_file;
+use crate::image::{sync_folder, whole_file};
 use serde_json::Value as Json;
 use std::fs;
 use std::io::Write;
@@ -9,6 +9,27 @@ use std::path::{Path, PathBuf};
 
 /// The file that marks a folder as results of this program.
 pub const PROVENANCE: &str = "provenance.json";
+
+/// The provenance of a results folder; a folder without one is refused.
+pub(super) fn read_provenance(folder: &Path) -> Result<Json, RunError> {
+    let text = fs::read_to_string(folder.join(PROVENANCE)).map_err(|_| RunError::NoResults { path: folder.to_owned() })?;
+    serde_json::from_str(&text).map_err(|_| RunError::NoResults { path: folder.to_owned() })
+}
+
+const UNFINISHED: &str = ".unfinished";
+const REPLACED: &str = ".replaced";
+
+/// Removes what killed runs left under names of this prefix. Random letters follow it, so that `tilt` does not take what is of `tilt-2`.
+fn remove_unfinished(parent: &Path, prefix: &str) -> Result<(), RunError> {
+    for entry in fs::read_dir(parent).map_err(RunError::disk(parent))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let random = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(UNFINISHED).or_else(|| rest.strip_suffix(REPLACED)));
+        if random.is_some_and(|r| r.chars().all(|c| c.is_ascii_alphanumeric())) {
+            fs::remove_dir_all(entry.path()).map_err(RunError::disk(entry.path()))?;
+        }
+    }
+    Ok(())
+}
 
 /// A results folder being written.
 #[derive(Debug)]
@@ -18,16 +39,25 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Begins results that will stand at `target`. A folder there is replaced at the end, if it holds such results; anything else is refused.
-    pub fn begin(target: &Path) -> Result<Self, RunError> {
+    /// Refuses a place that holds anything but such results.
+    pub fn check(target: &Path) -> Result<(), RunError> {
         let ours = |path: &Path| path.join(PROVENANCE).is_file() || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
         if fs::symlink_metadata(target).is_ok() && !ours(target) {
             return Err(RunError::NotOurs { path: target.to_owned() });
         }
+        Ok(())
+    }
+
+    /// Begins results that will stand at `target`. A folder there is replaced at the end, if it holds such results; anything else is refused.
+    /// What a killed run left unfinished for the same place is removed: the caller holds the lock of the place.
+    pub fn begin(target: &Path) -> Result<Self, RunError> {
+        Self::check(target)?;
         let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(RunError::disk(parent))?;
+        let prefix = format!(".mistilt-{}-", target.file_name().unwrap_or_default().display());
+        remove_unfinished(parent, &prefix)?;
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".mistilt-").suffix(".unfinished");
+        builder.prefix(&prefix).suffix(UNFINISHED);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
         let folder = builder.tempdir_in(parent).map_err(RunError::disk(parent))?;
@@ -59,7 +89,7 @@ impl Draft {
 
     /// Puts the finished folder in its place; an older one steps aside until the new one stands, then goes.
     pub fn publish(self) -> Result<PathBuf, RunError> {
-        let aside = self.folder.path().with_extension("replaced");
+        let aside = self.folder.path().with_extension(&REPLACED[1..]);
         let replaces = self.target.exists();
         if replaces {
             fs::rename(&self.target, &aside).map_err(RunError::disk(&self.target))?;
@@ -71,6 +101,8 @@ impl Draft {
             }
             return Err(RunError::Disk { path: self.target, source: error });
         }
+        let parent = self.target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        sync_folder(parent).map_err(RunError::disk(parent))?;
         if replaces {
             fs::remove_dir_all(&aside).map_err(RunError::disk(&aside))?;
         }
@@ -103,6 +135,18 @@ mod tests {
         let file = root.path().join("file");
         fs::write(&file, "x").unwrap();
         assert!(matches!(Draft::begin(&file), Err(RunError::NotOurs { .. })));
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        for name in [".mistilt-tilt-a1B2c3.unfinished", ".mistilt-tilt-a1B2c3.replaced", ".mistilt-tilt-2-a1B2c3.unfinished", "tilt-2"] {
+            fs::create_dir(root.path().join(name)).unwrap();
+        }
+        drop(Draft::begin(&root.path().join("tilt")).unwrap());
+        let mut left: Vec<_> = fs::read_dir(root.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".mistilt-tilt-2-a1B2c3.unfinished", "tilt-2"]);
     }
 
     #[test]

@@ -113,11 +113,12 @@ pub(super) fn tell(
     plan: &Plan,
     records: &[Record],
     shown: &[Shown],
+    incomplete: &[String],
     provenance: &Json,
     draft: &Draft,
 ) -> Result<Told, RunError> {
     let trends = trends(study, records);
-    let told = Told { answers: answers(study, records, &trends), warnings: warnings(records) };
+    let told = Told { answers: answers(study, records, &trends), warnings: [incomplete, &warnings(records)].concat() };
     let mut figures = Vec::new();
     if study.report.figures {
         let folder = draft.subfolder("figures")?;

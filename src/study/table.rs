@@ -2,6 +2,7 @@
 
 use super::RunError;
 use super::measure::Record;
+use super::run::PointFailure;
 use super::spec::Study;
 use super::{Axis, AxisValue};
 use crate::image::whole_file;
@@ -116,6 +117,18 @@ fn axis_column(study: &Study, axis: &Axis, index: usize, records: &[Record]) -> 
     } else {
         Column::Texts(records.iter().map(|r| value(r).to_string()).collect())
     }
+}
+
+/// The table of the points that failed: their axes, the stage and the reason.
+pub(super) fn of_failures(study: &Study, failures: &[PointFailure]) -> Table {
+    let mut columns = vec![("point".to_owned(), Column::Integers(failures.iter().map(|f| f.point as i64).collect()))];
+    for (index, axis) in study.axes.iter().enumerate() {
+        let value = |f: &PointFailure| study.points()[f.point].values[index].1.to_string();
+        columns.push((axis.column.clone(), Column::Texts(failures.iter().map(value).collect())));
+    }
+    columns.push(("stage".to_owned(), Column::Texts(failures.iter().map(|f| f.stage.to_owned()).collect())));
+    columns.push(("error".to_owned(), Column::Texts(failures.iter().map(|f| f.error.clone()).collect())));
+    Table { columns, rows: failures.len() }
 }
 
 /// Longest text a cell of the archive holds, characters; longer ones (refusals are sentences) are cut there.

@@ -26,8 +26,9 @@ const FLOORS: [&str; 18] = [
     "cli",
 ];
 
-/// Packages the lock file may hold: what stands there today and a few more. A new dependency is a decision, not an accident.
-const MOST_PACKAGES: usize = 375;
+/// Packages the lock file may hold: what stands there today and a few more; 15 of them are candle's for CUDA, which only the feature
+/// `candle-cuda` builds. A new dependency is a decision, not an accident.
+const MOST_PACKAGES: usize = 390;
 
 /// A source file: its path from the repository's root with `/`, its text, and its text without comments.
 struct Source {
@@ -202,14 +203,17 @@ fn every_file_opens_with_what_it_is_for() {
 }
 
 #[test]
-fn unsafe_stands_in_one_file() {
-    let one = "src/numerics/lanes/vector.rs";
+fn unsafe_stands_in_two_files() {
+    // Vector instructions, and CUDA.
+    let may = ["src/numerics/lanes/vector.rs", "src/multislice/cuda/card.rs"];
     let all: Vec<Source> = ["src", "benches"].into_iter().flat_map(sources).collect();
     let words = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe_code", "unsafe extern", "unsafe trait"];
-    no_complaints(&holders(&all, &words, &|path| path == one));
-    let vector = all.iter().find(|s| s.path == one).unwrap();
-    let (blocks, reasons) = (vector.code.matches("unsafe {").count(), vector.text.matches("SAFETY:").count());
-    assert!(blocks > 0 && reasons >= blocks, "{one}: {blocks} unsafe blocks and {reasons} SAFETY comments");
+    no_complaints(&holders(&all, &words, &|path| may.contains(&path)));
+    for source in all.iter().filter(|s| may.contains(&s.path.as_str())) {
+        let blocks = source.code.matches("unsafe {").count() + source.code.matches("unsafe impl").count();
+        let reasons = source.text.matches("SAFETY:").count();
+        assert!(blocks > 0 && reasons >= blocks, "{}: {blocks} unsafe blocks and {reasons} SAFETY comments", source.path);
+    }
 }
 
 #[test]

@@ -85,9 +85,9 @@ fn tilt_in_the_propagator_is_slices_shifted_along_the_tilt() {
     let ramp = Bloch { specimen_tilt_mrad: tilt_mrad, ..Bloch::default() };
     let engine = Reference::new(&setting, &scene::elements(&slab));
     let mut waves = engine.start(ramp, &slices, InitialWaves::Plane(&[(1, -2)])).unwrap();
-    waves.advance(0..12);
+    waves.advance(0..12).unwrap();
     let mut tilted = vec![Complex64::default(); setting.grid.len()];
-    waves.read(0, &mut tilted);
+    waves.read(0, &mut tilted).unwrap();
 
     // The same by hand: transmission functions Fourier-shifted by +θz, no ramp.
     let plan = TransmissionPlan::<f64>::new(setting.grid, 2, setting.band, BEAM, setting.factors, &scene::elements(&slab));
@@ -257,9 +257,9 @@ fn running_the_wave_backwards_gives_the_input_back() {
     }
     let propagate = |slices: &[Slice], wave: Vec<Complex64>| {
         let mut waves = engine.start(Bloch::default(), slices, InitialWaves::Spectra(&[wave])).unwrap();
-        waves.advance(0..slices.len());
+        waves.advance(0..slices.len()).unwrap();
         let mut out = vec![Complex64::default(); setting.grid.len()];
-        waves.read(0, &mut out);
+        waves.read(0, &mut out).unwrap();
         out
     };
     // Complex conjugation in real space turns c(k) into c*(−k); the reversed crystal first crosses the last gap, then transmits.

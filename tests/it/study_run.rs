@@ -3,10 +3,11 @@
 use assert_cmd::Command;
 use mistilt::image::{Image, ReadOptions};
 use mistilt::microscope::Beam;
+use mistilt::study::Study;
 use mistilt::study::compute::Images;
 use mistilt::study::measure::{Record, records};
 use mistilt::study::plan::Plan;
-use mistilt::study::{Study, run};
+use mistilt::study::run::{self, Session};
 use ndarray::Array1;
 use ndarray_npy::NpzReader;
 use std::fs::{self, File};
@@ -77,10 +78,10 @@ fn a_run_leaves_tables_images_figures_provenance_and_a_page_that_stands_alone() 
     let study = study(&text(R3C, "", TILTS_AND_THICKNESSES));
     let plan = Plan::new(study.points()).unwrap();
     assert_eq!(plan.propagations.len(), 1, "tilts and thicknesses share one propagation");
-    let outcome = run::run(&study, &plan, &target, &|_| ()).unwrap();
+    let outcome = run::run(&study, &plan, &Session::at(&target), &|_| ()).unwrap();
     assert_eq!(outcome.folder, target);
     assert_eq!(names(&target), ["figures", "images", "provenance.json", "records.csv", "records.npz", "report.html"]);
-    assert_eq!(names(&root.path().join("results")), ["tiny"], "nothing unfinished is left");
+    assert_eq!(names(&root.path().join("results")), ["store", "tiny"], "nothing unfinished is left");
     // 4 points, 1 detector, 3 estimators.
     assert_eq!(outcome.records.len(), 12);
     table_holds_every_record(&target, &outcome.records);
@@ -193,7 +194,7 @@ fn the_command_gives_the_bytes_of_the_library_on_any_number_of_threads() {
     let content = text(R3C, "", TILTS_AND_THICKNESSES);
     fs::write(root.path().join("tiny.toml"), &content).unwrap();
     for threads in ["1", "2"] {
-        let out = format!("out/{threads}");
+        let out = format!("out/{threads}/tiny");
         let output = mistilt(root.path(), &["study", "run", "tiny.toml", "-o", &out, "--threads", threads, "--json"]);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
         let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -201,10 +202,10 @@ fn the_command_gives_the_bytes_of_the_library_on_any_number_of_threads() {
     }
     assert_eq!(names(&root.path().join("out")), ["1", "2"]);
     let csv = |folder: &str| fs::read(root.path().join(folder).join("records.csv")).unwrap();
-    assert_eq!(csv("out/1"), csv("out/2"));
+    assert_eq!(csv("out/1/tiny"), csv("out/2/tiny"));
     let study = study(&content);
-    run::run(&study, &Plan::new(study.points()).unwrap(), &root.path().join("library"), &|_| ()).unwrap();
-    assert_eq!(csv("out/1"), csv("library"));
+    run::run(&study, &Plan::new(study.points()).unwrap(), &Session::at(&root.path().join("library/tiny")), &|_| ()).unwrap();
+    assert_eq!(csv("out/1/tiny"), csv("library/tiny"));
 }
 
 #[test]

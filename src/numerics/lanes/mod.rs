@@ -29,6 +29,8 @@ use portable::PortablePlan;
 use step::LanePlan;
 #[cfg(target_arch = "x86_64")]
 use vector::Vector;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use vector::{F32x8, F32x16};
 
 /// The longest side of a grid; a transmission function of that size is 2 GB.
 const LONGEST_SIDE: usize = 16_384;

@@ -1,4 +1,4 @@
-//! SIMD vectors of f32 whose lanes are independent waves; the one file of the crate that needs `unsafe`. Source: Intel's intrinsics guide.
+//! SIMD vectors of f32 for x86-64; the one file of the crate that needs `unsafe`. Source: Intel's intrinsics guide.
 //!
 //! A value of a vector type is itself the proof that the processor has the instructions: the first one comes only from
 //! [`Vector::zero_if_supported`], every other one is computed from it. So all operations are safe to call.
@@ -9,39 +9,7 @@
 
 use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 
-/// Independent f32 lanes. In a multislice step every product is vector times scalar (twiddle, transmission, propagator), so no
-/// vector-vector product is here.
-pub(super) trait Vector: Copy + Send + Sync + 'static {
-    /// Number of lanes.
-    const LANES: usize;
-    /// The zero vector, if this processor has the instructions.
-    fn zero_if_supported() -> Option<Self>;
-    /// self + other.
-    fn plus(self, other: Self) -> Self;
-    /// self − other.
-    fn minus(self, other: Self) -> Self;
-    /// self · x.
-    fn times(self, x: f32) -> Self;
-    /// self · x + c, rounded once.
-    fn times_plus(self, x: f32, c: Self) -> Self;
-    /// self · x − c, rounded once.
-    fn times_minus(self, x: f32, c: Self) -> Self;
-    /// c − self · x, rounded once.
-    fn times_from(self, x: f32, c: Self) -> Self;
-    /// The lanes in order.
-    fn lanes(&self) -> &[f32];
-    /// The lanes in order, to write to.
-    fn lanes_mut(&mut self) -> &mut [f32];
-    /// Runs `kernel` in a function compiled for these instructions; `self` is the proof that they are there.
-    fn run<K: Kernel>(self, kernel: K);
-}
-
-/// A piece of work on vectors. `run` and all that it calls must be `#[inline(always)]`: closures and plain functions do not inherit
-/// the instruction set of the function that calls them.
-pub(super) trait Kernel {
-    /// Does the work.
-    fn run(self);
-}
+pub(crate) use crate::numerics::simd::{Kernel, Vector};
 
 /// Asks for the value `distance` values after `here` to be brought near (second-level cache); it need not exist.
 #[inline(always)]
@@ -55,11 +23,11 @@ pub(super) fn prefetch<T>(here: &T, distance: usize) {
 }
 
 macro_rules! vector {
-    ($name:ident, $raw:ident, $lanes:literal, $doc:literal, $feature:literal, $($detect:tt),+; $zero:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $fms:ident, $fnma:ident) => {
+    ($name:ident, $raw:ident, $lanes:literal, $doc:literal, $feature:literal, $($detect:tt),+; $zero:ident, $load:ident, $max:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $fms:ident, $fnma:ident) => {
         #[doc = $doc]
         #[derive(Clone, Copy)]
         #[repr(transparent)]
-        pub(super) struct $name(core::arch::x86_64::$raw);
+        pub(crate) struct $name(core::arch::x86_64::$raw);
 
         impl Vector for $name {
             const LANES: usize = $lanes;
@@ -68,6 +36,17 @@ macro_rules! vector {
                 let supported = $(is_x86_feature_detected!($detect))&&+;
                 // SAFETY: the instructions were detected just above.
                 supported.then(|| Self(unsafe { core::arch::x86_64::$zero() }))
+            }
+            #[inline(always)]
+            fn load(self, values: &[f32]) -> Self {
+                let values = &values[..$lanes];
+                // SAFETY: `self` exists only where the instructions do; the slice holds as many values as are read, aligned or not.
+                Self(unsafe { core::arch::x86_64::$load(values.as_ptr()) })
+            }
+            #[inline(always)]
+            fn larger(self, other: Self) -> Self {
+                // SAFETY: `self` exists only where the instructions do.
+                Self(unsafe { core::arch::x86_64::$max(self.0, other.0) })
             }
             #[inline(always)]
             fn plus(self, other: Self) -> Self {
@@ -99,10 +78,12 @@ macro_rules! vector {
                 // SAFETY: `self` exists only where the instructions do.
                 Self(unsafe { core::arch::x86_64::$fnma(self.0, core::arch::x86_64::$splat(x), c.0) })
             }
+            #[inline(always)]
             fn lanes(&self) -> &[f32] {
                 // SAFETY: the vector is this many f32, nothing else, and at least as strictly aligned; the borrow is passed on.
                 unsafe { &*(&raw const self.0).cast::<[f32; $lanes]>() }
             }
+            #[inline(always)]
             fn lanes_mut(&mut self) -> &mut [f32] {
                 // SAFETY: as in `lanes`, every bit pattern is a valid f32, and the exclusive borrow is passed on.
                 unsafe { &mut *(&raw mut self.0).cast::<[f32; $lanes]>() }
@@ -119,5 +100,5 @@ macro_rules! vector {
     };
 }
 
-vector!(F32x16, __m512, 16, "Sixteen waves, AVX-512.", "avx512f", "avx512f"; _mm512_setzero_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_fmadd_ps, _mm512_fmsub_ps, _mm512_fnmadd_ps);
-vector!(F32x8, __m256, 8, "Eight waves, AVX2 with FMA.", "avx2,fma", "avx2", "fma"; _mm256_setzero_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_fmadd_ps, _mm256_fmsub_ps, _mm256_fnmadd_ps);
+vector!(F32x16, __m512, 16, "Sixteen lanes, AVX-512.", "avx512f", "avx512f"; _mm512_setzero_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_fmadd_ps, _mm512_fmsub_ps, _mm512_fnmadd_ps);
+vector!(F32x8, __m256, 8, "Eight lanes, AVX2 with FMA.", "avx2,fma", "avx2", "fma"; _mm256_setzero_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_fmadd_ps, _mm256_fmsub_ps, _mm256_fnmadd_ps);

@@ -1,0 +1,83 @@
+//! `mistilt study status`: how far a study is.
+
+use super::plan::headline;
+use super::{ResultsArgs, duration};
+use crate::cli::failure::Failure;
+use crate::cli::output::Output;
+use crate::study::plan::Plan;
+use crate::study::slurm::{self, Job};
+use crate::study::status::Status;
+use serde_json::json;
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(super) fn status(args: &ResultsArgs, output: &mut Output) -> Result<(), Failure> {
+    let study = args.study.read()?;
+    output.say(&headline(&study));
+    let session = args.session(&study);
+    let plan = Plan::new(study.points())?;
+    let status = Status::of(&study, &plan, &session)?;
+    let missing = status.missing();
+    let seconds_left = if missing > 0 {
+        let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZeroUsize::get);
+        status.seconds_left(&plan.cost(threads)?)
+    } else {
+        0.0
+    };
+    let jobs = status.submitted.as_ref().map(|s| (slurm::queue(s).unwrap_or_default(), slurm::accounting(s).unwrap_or_default()));
+    let blocks = status.left.iter().fold((0, 0), |(done, all), l| (done + l.blocks.0, all + l.blocks.1));
+    if output.json {
+        let failed: Vec<_> = status.failed.iter().map(|f| json!({ "point": f.point, "stage": f.stage, "error": f.error })).collect();
+        output.json(&json!({
+            "points": status.points,
+            "done": status.done,
+            "failed": failed,
+            "left": status.missing(),
+            "blocks": { "done": blocks.0, "all": blocks.1 },
+            "seconds_left": seconds_left,
+            "at_work": status.at_work,
+            "submitted": status.submitted,
+            "jobs": jobs.as_ref().map(|j| &j.0),
+            "accounting": jobs.as_ref().map(|j| &j.1),
+            "published": status.published,
+            "folder": session.target,
+            "store": session.store,
+        }))?;
+    } else {
+        output.data(&lines(&status, blocks, seconds_left, jobs.as_ref()))?;
+    }
+    if status.done == status.points {
+        return Ok(());
+    }
+    Err(Failure::Incomplete(format!("{} of {} points are not done", status.points - status.done, status.points)))
+}
+
+fn lines(status: &Status, blocks: (usize, usize), seconds_left: f64, jobs: Option<&(Vec<Job>, Vec<Job>)>) -> String {
+    let Status { points, done, failed, at_work, published, .. } = status;
+    let mut out = format!("done    {done} of {points} points\nfailed  {}\nleft    {}\n", failed.len(), status.missing());
+    // Writing to a String cannot fail.
+    if status.missing() > 0 {
+        let _ = writeln!(out, "time    about {} left for one process on this machine", duration(seconds_left));
+    }
+    let _ = writeln!(out, "waves   {} of {} blocks of k-points", blocks.0, blocks.1);
+    for failure in failed {
+        let _ = writeln!(out, "point {} failed ({}): {}", failure.point, failure.stage, failure.error);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    for holder in at_work {
+        let _ =
+            writeln!(out, "at work: {} on {} for {}", holder.sentence(), holder.stage, duration(now.saturating_sub(holder.since) as f64));
+    }
+    if let (Some(submitted), Some((queue, accounting))) = (&status.submitted, jobs) {
+        let _ = writeln!(out, "slurm   array {} of {} elements, merge {}", submitted.array, submitted.elements, submitted.merge);
+        // While the queue knows the jobs it is newer than the books.
+        for job in if queue.is_empty() { accounting } else { queue } {
+            let _ = writeln!(out, "job {}: {} {}", job.id, job.state.to_lowercase(), if job.reason == "None" { "" } else { &job.reason });
+        }
+        if queue.is_empty() && accounting.is_empty() {
+            let _ = writeln!(out, "no job of it is in the queue");
+        }
+    }
+    let _ = writeln!(out, "results {}", if *published { "written" } else { "not written yet" });
+    out
+}
