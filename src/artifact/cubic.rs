@@ -84,7 +84,7 @@ impl Design {
     pub(super) fn new(tilts_mrad: &[[f64; 2]]) -> Option<Self> {
         // In units of the largest tilt every term is of order one.
         let scale = tilts_mrad.iter().flatten().fold(0.0_f64, |m, t| m.max(t.abs()));
-        if scale <= 0.0 {
+        if scale <= 0.0 || tilts_mrad.len() < TERMS {
             return None;
         }
         let rows: Vec<[f64; TERMS]> = tilts_mrad.iter().map(|t| terms(t.map(|v| v / scale))).collect();

@@ -200,7 +200,14 @@ fn source_range(scan: &Scan<'_>, film: &TiltLibrary, options: &Options, warnings
     let mean = MeanCell::new(scan.pixels, scan.width, scan.map, &all, &scan.axes, 1);
     let width =
         mean.and_then(|m| read_cells(&m.whole.0, std::slice::from_ref(&m.whole.1), [0.0; 2], &options.ruler).ok()).map(|r| r.width_pm[0]);
-    let Some(width) = width else { return Ok([0.7, 1.1]) };
+    let Some(width) = width else {
+        warnings.push(
+            "The mean cell's columns could not be fitted one by one, as where they are wide and run into each other: the source was taken as 0.7 \
+             to 1.1 Å, and the shape of the columns says nothing of the tilt."
+                .to_owned(),
+        );
+        return Ok([0.7, 1.1]);
+    };
     if let Some(source) = source_of_width(film, width, &options.ruler)? {
         return Ok([(source - 0.1).max(0.0), source + 0.1]);
     }

@@ -7,6 +7,7 @@ mod conditions;
 mod cubic;
 mod error;
 mod evidence;
+mod frame;
 mod judge;
 mod library;
 mod mean_cell;

@@ -34,11 +34,14 @@ pub struct Beliefs {
     pub domains_equal_to: f64,
     /// A column's shape is simulated to this tilt (one standard deviation of each sign of tilt, mrad).
     pub shape_true_to_mrad: f64,
+    /// The effect of tilt on the shape of columns is simulated to this fraction (one standard deviation): oxygen, atoms' vibrations and the
+    /// specimen's surface are not those of the simulated crystal.
+    pub shape_scale: f64,
 }
 
 impl Default for Beliefs {
     fn default() -> Self {
-        Self { max_tilt_mrad: 5.0, domains_equal_to: 0.05, shape_true_to_mrad: 0.3 }
+        Self { max_tilt_mrad: 5.0, domains_equal_to: 0.05, shape_true_to_mrad: 0.3, shape_scale: 0.2 }
     }
 }
 
@@ -131,6 +134,8 @@ pub struct Posterior {
     /// (tilt, setting, probability): the sum is 1.
     points: Vec<([f64; 2], usize, f64)>,
     parts: Vec<Parts>,
+    /// What the simulated shift is known to, pm.
+    shift_sigma_pm: [f64; 2],
 }
 
 /// Mean and covariance of a vector over the posterior, pm.
@@ -230,6 +235,9 @@ impl Evidence<'_> {
     fn refined(&self, method: Method) -> Posterior {
         let fractions: Vec<[f64; 3]> = (1..=SETTINGS).map(|n| [2, 3, 5].map(|base| halton(n, base))).collect();
         let settings: Vec<Setting> = fractions.iter().map(|f| self.table.setting(*f)).collect();
+        // Uniform with that standard deviation.
+        let spread = 12.0_f64.sqrt() * self.beliefs.shape_scale;
+        let scales: Vec<f64> = (1..=SETTINGS).map(|n| (1.0 + spread * (halton(n, 7) - 0.5)).max(0.1)).collect();
         let parts: Vec<Parts> = settings.iter().map(|s| Parts::new(&self.table.at(s), self.table.true_shift_pm)).collect();
         let reference: Option<Vec<Parts>> = self.reference.as_ref().map(|(table, _)| {
             // The reference region is as thick, and seen in the same focus by the same source.
@@ -246,7 +254,10 @@ impl Evidence<'_> {
                 .collect();
             let logs: Vec<Vec<f64>> = (0..SETTINGS)
                 .into_par_iter()
-                .map(|s| raster.iter().map(|t| self.log_likelihood(method, &parts[s], reference.as_ref().map(|r| &r[s]), *t)).collect())
+                .map(|s| {
+                    let of = |t: &[f64; 2]| self.log_likelihood(method, &parts[s], reference.as_ref().map(|r| &r[s]), *t, scales[s]);
+                    raster.iter().map(of).collect()
+                })
                 .collect();
             let top = logs.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
             let mut points: Vec<([f64; 2], usize, f64)> = Vec::new();
@@ -270,14 +281,16 @@ impl Evidence<'_> {
                 // A uniform disc has a standard deviation of half its radius.
                 let tells = sigma.map(|s| s < 0.8 * 0.5 * radius);
                 let estimate = TiltEstimate { method, mean_mrad: mean, covariance_mrad2: covariance, tells };
-                return Posterior { estimate, settings, points, parts };
+                let shift_sigma_pm = [self.table.sigma(0), self.table.sigma(1)];
+                return Posterior { estimate, settings, points, parts, shift_sigma_pm };
             }
             centre = mean;
             half = [0, 1].map(|c| (5.0 * sigma[c]).max(2.0 * step[c]).min(radius));
         }
     }
 
-    fn log_likelihood(&self, method: Method, parts: &Parts, reference: Option<&Parts>, tilt: [f64; 2]) -> f64 {
+    fn log_likelihood(&self, method: Method, parts: &Parts, reference: Option<&Parts>, tilt: [f64; 2], scale: f64) -> f64 {
+        let shaped = tilt.map(|t| scale * t);
         let uses = |m: Method| method == m || method == Method::Together;
         let mut log = 0.0;
         let seen: Vec<(AtTilt, [f64; 2])> = self
@@ -290,7 +303,9 @@ impl Evidence<'_> {
             })
             .collect();
         if uses(Method::Shape) {
-            log += self.witnesses.iter().zip(&seen).map(|(w, (at, a))| signs_log(w, at, *a)).sum::<f64>();
+            for (w, (_, amplitude)) in self.witnesses.iter().zip(&seen).filter(|(w, _)| w.signs.is_some()) {
+                log += signs_log(w, &parts.at(&terms(exchange(shaped, w.exchanged))), *amplitude);
+            }
         }
         if let (Some((table, witness)), Some(parts)) = (&self.reference, reference) {
             let at = parts.at(&terms(tilt));
@@ -301,7 +316,7 @@ impl Evidence<'_> {
                 log -= 0.5 * square(d, [0, 1, 2].map(|i| witness.covariance_pm2[i] + model[i]));
             }
             if uses(Method::Shape) {
-                log += signs_log(witness, &at, [1.0; 2]);
+                log += signs_log(witness, &parts.at(&terms(shaped)), [1.0; 2]);
             }
         }
         if uses(Method::Domains) {
@@ -372,7 +387,15 @@ impl Posterior {
             fake.push((exchange(added, witness.exchanged), *weight));
             crystal.push((exchange(left, witness.exchanged), *weight));
         }
-        (moments(fake.into_iter()), moments(crystal.into_iter()))
+        let (mut fake, mut crystal) = (moments(fake.into_iter()), moments(crystal.into_iter()));
+        // The simulation itself is known to the sampling of its phonons only.
+        for axis in 0..2 {
+            let own = if witness.exchanged { 1 - axis } else { axis };
+            for m in [&mut fake, &mut crystal] {
+                m.covariance[2 * axis] += self.shift_sigma_pm[own].powi(2);
+            }
+        }
+        (fake, crystal)
     }
 
     /// Mean slope of the fake shift over the tilt for an unpolarized crystal, pm/mrad: for fields of tilt that vary over the image.

@@ -60,27 +60,31 @@ pub fn region(map: &PolarizationMap, shifts_pm: &[[f64; 2]], cells: Vec<usize>) 
 /// Side of the blocks whose scatter tells the error of a mean, cells.
 const BLOCK: i32 = 4;
 
-/// The larger of two: from single cells as if they erred alone, and from blocks of 4 × 4 cells.
+/// The largest of three: from single cells as if they erred alone, from blocks of 4 × 4 cells, whose texture may be shared, and from rows of the
+/// image, which share the jitter of the scan.
 fn covariance_of_mean(map: &PolarizationMap, shifts: &[[f64; 2]], cells: &[usize], mean: [f64; 2]) -> [f64; 3] {
-    let mut blocks: BTreeMap<[i32; 2], (f64, [f64; 2])> = BTreeMap::new();
-    let (mut alone, n) = ([0.0; 3], cells.len() as f64);
-    let outer = |d: [f64; 2]| [d[0] * d[0], d[0] * d[1], d[1] * d[1]];
+    let block = |c: usize| map.cells[c].index.map(|i| i.div_euclid(BLOCK));
+    let row = |c: usize| [(map.cells[c].centre_px[1] / map.lattice_a_px).floor() as i32, 0];
+    let alone = clustered(shifts, cells, mean, &|c| map.cells[c].index, 2).unwrap_or([f64::NAN; 3]);
+    let together = [clustered(shifts, cells, mean, &block, 4), clustered(shifts, cells, mean, &row, 6)];
+    let size = |c: &[f64; 3]| c[0] + c[2];
+    together.into_iter().flatten().fold(alone, |most, c| if size(&c) > size(&most) { c } else { most })
+}
+
+/// Covariance of the mean of cells that err together within clusters and alone between them (Liang and Zeger, Biometrika 73 (1986) 13); `None`
+/// with fewer clusters than asked.
+fn clustered(shifts: &[[f64; 2]], cells: &[usize], mean: [f64; 2], key: &dyn Fn(usize) -> [i32; 2], fewest: usize) -> Option<[f64; 3]> {
+    let mut sums: BTreeMap<[i32; 2], [f64; 2]> = BTreeMap::new();
     for &c in cells {
-        let d = [0, 1].map(|k| shifts[c][k] - mean[k]);
-        alone.iter_mut().zip(outer(d)).for_each(|(s, v)| *s += v / (n * (n - 1.0).max(1.0)));
-        let block = blocks.entry(map.cells[c].index.map(|i| i.div_euclid(BLOCK))).or_default();
-        block.0 += 1.0;
-        block.1 = [block.1[0] + d[0], block.1[1] + d[1]];
+        let sum = sums.entry(key(c)).or_default();
+        *sum = [0, 1].map(|k| sum[k] + shifts[c][k] - mean[k]);
     }
-    let m = blocks.len() as f64;
-    if m < 4.0 {
-        return alone;
+    let (n, m) = (cells.len() as f64, sums.len() as f64);
+    let mut out = [0.0; 3];
+    for d in sums.values() {
+        out.iter_mut().zip([d[0] * d[0], d[0] * d[1], d[1] * d[1]]).for_each(|(s, v)| *s += v / (n * n) * m / (m - 1.0));
     }
-    let mut together = [0.0; 3];
-    for (_, sum) in blocks.values() {
-        together.iter_mut().zip(outer(*sum)).for_each(|(s, v)| *s += v / (n * n) * m / (m - 1.0));
-    }
-    if together[0] + together[2] > alone[0] + alone[2] { together } else { alone }
+    (sums.len() >= fewest).then_some(out)
 }
 
 /// Component-wise median over the 3 × 3 cells around each used cell; `None` for the others.

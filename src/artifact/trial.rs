@@ -1,14 +1,14 @@
 //! A trial of the verdict on images whose polarization and tilt are known: is the tilt recovered within its own interval, how often does the
 //! verdict raise a false alarm or miss a polarization, and how far is it from the truth, beside the raw map and beside subtracting the mean.
 
+use super::frame::{Exposure, expose};
 use super::judge::Prepared;
 use super::mosaic::{Mosaic, Pattern};
 use super::posterior::Method;
 use super::verdict::Call;
 use super::{ArtifactError, TiltLibrary, Verdict};
 use crate::columns::FindOptions;
-use crate::detection::{Camera, FrameKey};
-use crate::image::{Raster, SourceShape};
+use crate::image::{Radiance, Raster, SourceShape};
 use crate::polarization::{MapOptions, polarization_map};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,12 @@ pub struct Scene<'a> {
     pub pixel_pm: f64,
     /// Source, Å.
     pub source_fwhm_angstrom: f64,
+    /// Electrons an Å².
+    pub dose: f64,
+    /// Row jitter, pm rms.
+    pub row_jitter_pm: f64,
+    /// Seed of jitter and counts.
+    pub seed: u64,
 }
 
 /// A tilt estimate beside the truth.
@@ -88,29 +94,29 @@ pub struct Outcome {
 }
 
 /// Makes one image, measures and judges it.
-pub fn run(scene: &Scene<'_>, camera: &Camera, dose: f64, key: FrameKey, prepared: &Prepared) -> Result<Outcome, ArtifactError> {
-    let refuse = |e: &dyn std::fmt::Display| ArtifactError::Image(e.to_string());
+pub fn run(scene: &Scene<'_>, prepared: &Prepared) -> Result<Outcome, ArtifactError> {
     let mosaic = Mosaic::new(scene.pattern, scene.film, scene.substrate, scene.tilt, scene.cells)
         .ok_or_else(|| ArtifactError::Setting("the library lacks a mirrored tilt".to_owned()))?;
     let raster = Raster::square([0.0; 2], mosaic.side_angstrom(), 0.01 * scene.pixel_pm);
     let source = SourceShape { fwhm_angstrom: scene.source_fwhm_angstrom, ..SourceShape::default() };
-    let seen = crate::image::Radiance::seen_with(&mosaic, &source).ok_or_else(|| refuse(&"the mosaic has no source"))?;
-    let frame = camera.expose(seen.as_ref(), raster, key).map_err(|e| refuse(&e))?.image;
+    let seen = mosaic.seen_with(&source).ok_or_else(|| ArtifactError::Setting("the mosaic cannot be blurred".to_owned()))?;
+    let exposure = Exposure { dose: scene.dose, row_jitter_pm: scene.row_jitter_pm, seed: scene.seed };
+    let pixels = expose(seen.as_ref(), raster, &exposure);
     let options = MapOptions { find: FindOptions::default(), empirical_covariance: false, ..MapOptions::default() };
-    let (map, columns) = polarization_map(&frame.data, frame.width, frame.height, Some(scene.pixel_pm), &options)?;
-    let verdict = prepared.judge(&frame.data, frame.width, &map, &columns)?;
+    let (map, columns) = polarization_map(&pixels, raster.width, raster.height, Some(scene.pixel_pm), &options)?;
+    let verdict = prepared.judge(&pixels, raster.width, &map, &columns)?;
     let n = verdict.cells.len() as f64;
     let mean = verdict.cells.iter().fold([0.0; 2], |s, c| [s[0] + c.measured_pm[0] / n, s[1] + c.measured_pm[1] / n]);
     Ok(Outcome {
         pattern: scene.pattern,
-        dose,
+        dose: scene.dose,
         tilt_mrad: scene.film.header.tilts_mrad[scene.tilt],
         tilts: verdict
             .tilts
             .iter()
             .map(|t| TiltOutcome { method: t.method, mean_mrad: t.mean_mrad, sigma_mrad: t.sigma_mrad(), tells: t.tells })
             .collect(),
-        regions: regions(scene, &verdict, mean, [frame.width, frame.height]),
+        regions: regions(scene, &verdict, mean, [raster.width, raster.height]),
         one_tilt_excluded: verdict.common_tilt.is_excluded(),
     })
 }

@@ -94,7 +94,7 @@ pub fn image_sentences(verdict: &Verdict) -> Vec<String> {
     let mut out = Vec::new();
     let cells: usize = verdict.regions.iter().map(|r| r.cells).sum();
     let of = |wanted: &dyn Fn(Call) -> bool| -> f64 {
-        100.0 * verdict.regions.iter().filter(|r| wanted(r.call)).map(|r| r.cells as f64).sum::<f64>() / cells.max(1) as f64
+        100.0 * verdict.regions.iter().filter(|r| wanted(r.call)).map(|r| r.cells).sum::<usize>() as f64 / cells.max(1) as f64
     };
     let (crystal, estimate) = (of(&|c| c == Call::Crystal), of(&|c| c == Call::CrystalAfterCorrection));
     let (tilt, undecided, noise) = (of(&|c| c == Call::MisTilt), of(&|c| c == Call::Undecided), of(&|c| c == Call::Noise));

@@ -55,6 +55,9 @@ pub(super) struct Specimen {
     /// Thickness, nm, or the range it may have. Default: 10..40
     #[arg(long, value_name = "NM", default_value = "10..40", hide_default_value = true)]
     pub(super) thickness_nm: Range,
+    /// Thicknesses in that range stand at most this far apart, nm, 0.5 to 100; the response swings within some nanometres. Default: 2.5
+    #[arg(long, value_name = "NM", default_value_t = 2.5, hide_default_value = true)]
+    thickness_step_nm: f64,
     /// Defocus, nm, or the range it may have; positive: the focus lies inside the specimen. Default: 0
     #[arg(long, value_name = "NM", default_value = "0", hide_default_value = true, allow_hyphen_values = true)]
     pub(super) defocus_nm: Range,
@@ -90,8 +93,7 @@ pub(super) struct Specimen {
     pub(super) threads: Option<NonZeroUsize>,
 }
 
-/// Thicknesses and foci of a library stand at most this far apart, nm.
-const THICKNESS_STEP_NM: f64 = 10.0;
+/// Foci of a library stand at most this far apart, nm.
 const DEFOCUS_STEP_NM: f64 = 4.0;
 
 impl Specimen {
@@ -105,13 +107,16 @@ impl Specimen {
         if !(tilt_mrad > 0.0 && tilt_mrad <= 20.0) {
             return Err(Failure::BadInput(format!("the largest tilt must be above 0 and at most 20 mrad, not {tilt_mrad}")));
         }
+        if !(0.5..=100.0).contains(&self.thickness_step_nm) {
+            return Err(Failure::BadInput(format!("--thickness-step-nm must lie from 0.5 to 100, not {}", self.thickness_step_nm)));
+        }
         Ok(Conditions {
             cut: Cut::pseudocubic(self.zone_axis, self.x_axis),
             voltage_kv: self.voltage_kv,
             convergence_mrad: self.convergence_mrad,
             aberrations: Vec::new(),
             detector_mrad: [self.detector_mrad.low, self.detector_mrad.high],
-            thickness_nm: spaced(self.thickness_nm.low, self.thickness_nm.high, THICKNESS_STEP_NM),
+            thickness_nm: spaced(self.thickness_nm.low, self.thickness_nm.high, self.thickness_step_nm),
             defocus_nm: spaced(self.defocus_nm.low, self.defocus_nm.high, DEFOCUS_STEP_NM),
             tilt_mrad,
             numerics: Numerics {

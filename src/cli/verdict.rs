@@ -75,6 +75,7 @@ impl Args {
                 max_tilt_mrad: self.specimen.max_tilt_mrad.unwrap_or(5.0),
                 domains_equal_to: self.domains_equal_to,
                 shape_true_to_mrad: self.shape_true_to_mrad,
+                ..Beliefs::default()
             },
             ruler,
             source_fwhm_angstrom: self.source_fwhm_angstrom.map(|r| [r.low, r.high]),

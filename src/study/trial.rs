@@ -9,7 +9,6 @@ use crate::artifact::{
     spaced,
 };
 use crate::crystal::{Crystal, structures};
-use crate::detection::{Camera, CameraSettings, Dose, FrameKey, RowJitter};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -74,6 +73,8 @@ pub struct Truth {
 pub struct Told {
     /// Range of thickness, nm.
     pub thickness_nm: [f64; 2],
+    /// Thicknesses of the library stand at most this far apart, nm.
+    pub thickness_step_nm: f64,
     /// Range of defocus, nm.
     pub defocus_nm: [f64; 2],
     /// Range of source size, Å.
@@ -229,6 +230,7 @@ impl VerdictTrial {
         }
         doses.iter().try_for_each(|d| within("a dose in electrons an Å²", *d, 1.0, 1e9))?;
         ascending("told.thickness_nm", self.told.thickness_nm)?;
+        within("told.thickness_step_nm", self.told.thickness_step_nm, 0.5, 100.0)?;
         ascending("told.defocus_nm", self.told.defocus_nm)?;
         ascending("told.source_fwhm_angstrom", self.told.source_fwhm_angstrom)?;
         within("told.max_tilt_mrad", self.told.max_tilt_mrad, 0.1, 20.0)?;
@@ -249,7 +251,7 @@ impl VerdictTrial {
     /// Runs it; `progress` counts images.
     pub fn run(&self, library: Librarian<'_>, progress: &(dyn Fn(usize) + Sync)) -> Result<Vec<Outcome>, RunError> {
         let told = self.microscope.conditions(
-            spaced(self.told.thickness_nm[0], self.told.thickness_nm[1], 10.0),
+            spaced(self.told.thickness_nm[0], self.told.thickness_nm[1], self.told.thickness_step_nm),
             spaced(self.told.defocus_nm[0], self.told.defocus_nm[1], 4.0),
             self.told.max_tilt_mrad,
             1,
@@ -282,7 +284,6 @@ impl VerdictTrial {
 
         let doses = &self.truth.dose_electrons_per_square_angstrom;
         let (patterns, tilts) = (self.images.patterns.len(), self.images.tilts);
-        let cameras: Vec<Camera> = doses.iter().map(|d| self.camera(*d)).collect::<Result<_, _>>()?;
         let one = |number: usize| -> Result<Outcome, RunError> {
             let (dose, pattern, tilt) = (number / (patterns * tilts), self.images.patterns[number / tilts % patterns], number % tilts);
             let scene = Scene {
@@ -294,28 +295,27 @@ impl VerdictTrial {
                 cells: self.images.cells,
                 pixel_pm: self.images.pixel_pm,
                 source_fwhm_angstrom: self.truth.source_fwhm_angstrom,
+                dose: doses[dose],
+                row_jitter_pm: self.truth.row_jitter_pm,
+                seed: frame_seed(self.seed, number),
             };
             let prepared = with_substrate.as_ref().filter(|_| pattern == Pattern::Substrate).unwrap_or(&plain);
-            let key = FrameKey { seed: self.seed, frame: number as u64, channel: 0 };
-            let outcome = run(&scene, &cameras[dose], doses[dose], key, prepared)?;
+            let outcome = run(&scene, prepared)?;
             progress(1);
             Ok(outcome)
         };
         (0..self.images()).into_par_iter().map(one).collect()
     }
+}
 
-    fn camera(&self, dose: f64) -> Result<Camera, RunError> {
-        let settings = CameraSettings {
-            dose: Some(Dose::PerSquareAngstrom { electrons: dose }),
-            jitter: (self.truth.row_jitter_pm > 0.0).then_some(RowJitter {
-                rms_pm: self.truth.row_jitter_pm,
-                y_ratio: 0.3,
-                correlation: 0.3,
-            }),
-            ..CameraSettings::default()
-        };
-        Camera::new(settings).map_err(|e| RunError::Artifact(ArtifactError::Setting(e.to_string())))
-    }
+/// Seed of one image: the first 64 bits of blake3 of the trial's seed and the image's number.
+fn frame_seed(seed: u64, number: usize) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&seed.to_le_bytes());
+    hasher.update(&(number as u64).to_le_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(first)
 }
 
 impl Microscope {

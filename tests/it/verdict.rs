@@ -7,7 +7,6 @@ use mistilt::artifact::{
     ResponseTable, Ruler, TiltLibrary, read_cells, sensitivities,
 };
 use mistilt::crystal::structures;
-use mistilt::detection::{Camera, CameraSettings, Dose, FrameKey};
 use mistilt::image::{Radiance, Raster, SourceShape};
 use mistilt::polarization::{MapOptions, polarization_map};
 use std::sync::OnceLock;
@@ -98,7 +97,7 @@ fn pixels_and_coefficients_give_the_same_shift_and_the_mean_cell_the_same_signs_
     let all: Vec<usize> = (0..map.cells.len()).collect();
     let axes = Axes { rotation_rad: 0.0, pixel_angstrom: 0.165 };
     let cell = MeanCell::new(&image, raster.width, &map, &all, &axes, 4).unwrap();
-    let found = read_cells(&cell.whole.0, &[cell.whole.1.clone()], [0.0; 2], &ruler).unwrap();
+    let found = read_cells(&cell.whole.0, std::slice::from_ref(&cell.whole.1), [0.0; 2], &ruler).unwrap();
     for site in 0..2 {
         for c in 0..2 {
             assert!((found.skewness[site][c] - expected.skewness[site][c]).abs() < 0.01, "{found:?} {expected:?}");
@@ -111,11 +110,20 @@ fn pixels_and_coefficients_give_the_same_shift_and_the_mean_cell_the_same_signs_
 }
 
 fn judged(pattern: Pattern, tilt: usize, dose: f64, prepared: &Prepared) -> Outcome {
-    let camera =
-        Camera::new(CameraSettings { dose: Some(Dose::PerSquareAngstrom { electrons: dose }), ..CameraSettings::default() }).unwrap();
     let film = if pattern == Pattern::Unpolarized { cubic() } else { polar() };
-    let scene = Scene { pattern, film, substrate: cubic(), tilt, cells: 14, pixel_pm: 16.5, source_fwhm_angstrom: SOURCE_ANGSTROM };
-    run(&scene, &camera, dose, FrameKey::first(tilt as u64), prepared).unwrap()
+    let scene = Scene {
+        pattern,
+        film,
+        substrate: cubic(),
+        tilt,
+        cells: 14,
+        pixel_pm: 16.5,
+        source_fwhm_angstrom: SOURCE_ANGSTROM,
+        dose,
+        row_jitter_pm: 3.0,
+        seed: tilt as u64,
+    };
+    run(&scene, prepared).unwrap()
 }
 
 #[test]
