@@ -1,5 +1,6 @@
 //! Why a command failed, its exit code, and how a problem of a study is shown: file, line, the bad key underlined.
 
+use crate::artifact::ArtifactError;
 use crate::study::{Problem, RunError, StudyError};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, ThemeCharacters, ThemeStyles};
 use std::fmt;
@@ -15,6 +16,9 @@ pub(super) enum Failure {
     /// The crystal, the physics or the disk: exit code 2 where the input is at fault, else 1.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// No sensitivity or verdict: exit code 2.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
     /// Something else the user gave: exit code 2.
     #[error("{0}")]
     BadInput(String),
@@ -63,7 +67,7 @@ impl Failure {
                 show(&format!("error: {self}\n"));
                 ExitCode::from(1)
             }
-            Self::Study(_) | Self::Run(_) | Self::BadInput(_) => {
+            Self::Study(_) | Self::Run(_) | Self::Artifact(_) | Self::BadInput(_) => {
                 show(&format!("error: {self}\n"));
                 ExitCode::from(2)
             }

@@ -8,7 +8,7 @@ use super::Beam;
 use std::f64::consts::PI;
 
 /// One coefficient C_{n,m} and its azimuth.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Aberration {
     /// Order n ≥ 1: the phase grows as angle^{n+1}.
     pub n: u32,

@@ -22,11 +22,13 @@ mod overlay;
 mod picture;
 mod portrait;
 mod raster;
+pub mod sensitivity;
 mod series;
 mod split_maps;
 mod style;
 mod svg;
 mod ticks;
+pub mod verdict;
 mod wheel;
 
 pub use distribution::{Histograms, Parity};

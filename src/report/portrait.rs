@@ -219,7 +219,7 @@ impl Portrait<'_> {
         Pixels { values: self.image.data.clone(), width: self.image.width, height: self.image.height, pixel_size_pm: self.pixel_size_pm() }
     }
 
-    fn map_data(&self) -> MapData {
+    pub(super) fn map_data(&self) -> MapData {
         let size = self.pixel_size_pm();
         let cell = |c: &Cell| {
             let [px_pm, py_pm] = c.shift_px.map(|v| v * size);

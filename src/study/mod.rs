@@ -1,6 +1,7 @@
 //! Studies: from the file that declares one, through its checks, plan and run, to its records and report; angles in mrad, thickness and
 //! defocus in nm, shifts in pm, units in every name.
 
+pub mod asymmetry_report;
 mod axes;
 pub mod camera_run;
 pub mod camera_table;
@@ -44,6 +45,7 @@ pub mod scene;
 pub mod scene_gallery;
 mod scene_table;
 mod schema;
+pub mod sensitivity;
 pub mod setup;
 pub mod share;
 pub mod slurm;
@@ -60,6 +62,8 @@ pub mod training_file;
 pub mod training_run;
 mod tree;
 mod trend;
+pub mod trial;
+pub mod trial_report;
 mod validate;
 pub mod vault;
 mod vault_entry;

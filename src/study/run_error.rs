@@ -1,6 +1,7 @@
 //! What can stop a study that was read without fault: the crystal, the physics, the disk; each message is a sentence to act on.
 
 use super::error::StudyError;
+use crate::artifact::ArtifactError;
 use crate::crystal::CrystalError;
 use crate::dataset::DatasetError;
 use crate::dcnn::DcnnError;
@@ -47,6 +48,9 @@ pub enum RunError {
          or leave out the table"
     )]
     HasScene,
+    /// No library, response or verdict.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
     /// A figure or the page.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -207,7 +211,7 @@ impl RunError {
     }
 
     /// Wraps an I/O error with the path it happened at.
-    pub(super) fn disk(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn disk(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Disk { path, source }
     }

@@ -30,4 +30,5 @@ mod slab;
 mod studies;
 mod study_run;
 mod survival;
+mod verdict;
 mod windows;
