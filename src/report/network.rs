@@ -119,7 +119,7 @@ pub fn occlusion(window: Pixels, change_pm: Pixels, markers: &[Marker]) -> Resul
     let highest = change_pm.values.iter().copied().fold(0.0_f32, f32::max);
     let row = ImageRow {
         title: "Mean window, and change of the prediction when a place is blanked".into(),
-        panels: vec![panel("mean window", window), panel(&format!("change of the prediction, 0 to {highest:.1} pm"), change_pm)],
+        panels: vec![panel("mean window", window), panel(&format!("change, 0 to {highest:.1} pm"), change_pm)],
         width: Width::Single,
         share_contrast: false,
         ..ImageRow::default()

@@ -174,8 +174,8 @@ impl Seen {
             Captioned {
                 stem: "occlusion",
                 figure: occlusion,
-                caption: "Mean window around a B column, and how far the prediction moves when a column-sized patch is blanked there. Discs: mean A columns; \
-                          squares: B column."
+                caption: "Mean window around a B column, and how far the prediction moves when a column-sized patch is blanked there. Discs: A columns of \
+                          a cell that is not displaced; square: B column."
                     .into(),
             },
             Captioned {
