@@ -80,6 +80,12 @@ stop)
     for file in "$dir"/run/slurmd-*.pid "$dir"/run/slurmctld.pid "$dir"/run/munged.pid; do
         if [ -s "$file" ]; then kill "$(cat "$file")" 2>/dev/null || true; fi
     done
+    # A step whose controller is gone waits for it: end those of this cluster, known by its configuration in their environment.
+    for process in /proc/[0-9]*; do
+        if grep -qzx "SLURM_CONF=$conf" "$process/environ" 2>/dev/null && grep -q slurmstepd "$process/comm" 2>/dev/null; then
+            kill -9 "${process#/proc/}" 2>/dev/null || true
+        fi
+    done
     ;;
 *)
     echo "start, node or stop, not $verb" >&2
