@@ -5,14 +5,20 @@ mod completions;
 mod converge;
 mod devices;
 mod failure;
+mod features;
+mod library;
 mod man;
 mod open;
 mod output;
 mod polarization;
+mod predict;
+mod scenes;
 mod schema;
 mod simulate;
+mod simulate_scene;
 mod structures;
 mod study;
+mod train;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use failure::Failure;
@@ -83,6 +89,33 @@ enum Command {
     ///   mistilt converge studies/tilt.toml --point 3 --json
     #[command(verbatim_doc_comment)]
     Converge(converge::Args),
+    /// Image the scenes of a study, with their truth and figures
+    ///
+    /// Every point of a study file with a [scene] becomes an image of the whole scene on the
+    /// first detector, with its truth in a sidecar and cell by cell in a .csv file (shift in pm,
+    /// tilt in mrad, thickness in nm, composition), and a map of the true polarization. One
+    /// figure shows all scenes side by side. Points that differ in the scene alone share what
+    /// multislice computes.
+    ///
+    /// Example:
+    ///
+    ///   mistilt scenes studies/scenes.toml -o results/scenes
+    #[command(verbatim_doc_comment)]
+    Scenes(scenes::Args),
+    /// Hold the library of a study's scene against multislice of whole scenes
+    ///
+    /// Images of scenes are put together from responses of single columns, which multislice
+    /// computes once. This command says what that costs: it images strips of cells that hold
+    /// walls, random polarization, substitution and mis-tilt both ways, in the microscope, with
+    /// the thickness and sampling of the study, and prints how far columns and intensities
+    /// differ, away from walls and at them. With -o it draws them column by column.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt library studies/scenes.toml
+    ///   mistilt library studies/scenes.toml --cells 8 --set crystal.thickness_nm=10 -o results/library
+    #[command(verbatim_doc_comment)]
+    Library(library::Args),
     /// Find and fit the atomic columns of an image
     ///
     /// Reads .npy, .npz, TIFF, PNG, HyperSpy .hspy, .emd (Berkeley, Velox), .h5 and Gatan .dm3/.dm4,
@@ -110,6 +143,45 @@ enum Command {
     ///   mistilt polarization scan.tif --lattice-pm 396 --bright-site A --zone 100 -o results/scan
     #[command(verbatim_doc_comment)]
     Polarization(polarization::Args),
+    /// Train a network that maps sub-images to polarization
+    ///
+    /// Reads images or a dataset as the training file says, cuts them into windows, divides those
+    /// by a line with a guard band, trains, and tests on windows that nothing has seen. Writes a
+    /// folder with model.safetensors (Python's safetensors opens it), model.json (its card: data,
+    /// seeds, errors), test.csv, figures and report.html. A checkpoint after every epoch lets a
+    /// training that was stopped go on to the same bytes.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt train training/real-patch.toml
+    ///   mistilt train training/real-patch.toml -o results/net --restart --json
+    #[command(verbatim_doc_comment)]
+    Train(train::Args),
+    /// Predict the polarization of an image with a trained network
+    ///
+    /// Resamples the image to the pixel size of the model, cuts windows as in its training (on the
+    /// B columns that are found, or on a grid, which takes no atom finding), and writes a folder
+    /// with predictions.csv, figures and report.html. An image that is unlike the training, by
+    /// its pixel size, the look of its windows, or the ensemble's disagreement, is refused with
+    /// the reason. Where the image carries its truth the two are compared. x right, y down, pm.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt predict results/net scan.hspy
+    ///   mistilt predict results/net photo.png --lattice-pm 396 --grid-step-px 4 --force
+    #[command(verbatim_doc_comment)]
+    Predict(predict::Args),
+    /// Show what a trained network looks at in an image
+    ///
+    /// Writes a folder with the filters, the feature maps layer by layer, and an occlusion map:
+    /// how far the prediction moves when a place of the window is blanked, which says whether
+    /// the network looks at the B column or at the cage of A columns around it.
+    ///
+    /// Example:
+    ///
+    ///   mistilt features results/net scan.hspy --json
+    #[command(verbatim_doc_comment)]
+    Features(features::Args),
     /// List the crystal structures that ship
     ///
     /// Example:
@@ -137,6 +209,7 @@ enum Command {
     ///
     ///   mistilt schema > study.schema.json
     ///   mistilt schema --markdown > study-keys.md
+    ///   mistilt schema --training > training.schema.json
     #[command(verbatim_doc_comment)]
     Schema(schema::Args),
     /// Print the completions of a shell
@@ -176,8 +249,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Study(command) => study::run(&command, &mut output),
         Command::Simulate(args) => simulate::run(&args, &mut output),
         Command::Converge(args) => converge::run(&args, &mut output),
+        Command::Library(args) => library::run(&args, &mut output),
+        Command::Scenes(args) => scenes::run(&args, &mut output),
         Command::Columns(args) => columns::run(&args, &mut output),
         Command::Polarization(args) => polarization::run(&args, &mut output),
+        Command::Train(args) => train::run(&args, &mut output),
+        Command::Predict(args) => predict::run(&args, &mut output),
+        Command::Features(args) => features::run(&args, &mut output),
         Command::Structures => structures::run(&mut output),
         Command::Devices => devices::run(&mut output),
         Command::Schema(args) => schema::run(&args, &mut output),

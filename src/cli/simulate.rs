@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Pixel size, pm, 1 to 50. Default: 10
     #[arg(long, value_name = "PM", default_value_t = 10.0, hide_default_value = true)]
     pixel_pm: f64,
+    /// Folder in which libraries of scenes are kept from run to run, by a hash of what they depend on. Default: none are kept
+    #[arg(long, value_name = "DIR")]
+    library: Option<PathBuf>,
     /// Threads to compute with, 1 or more; the image does not depend on it. Default: all cores
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -49,6 +52,17 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
             Failure::BadInput(format!("the study has no detector named \"{name}\"; it has {}", known.join(", ")))
         })?,
     };
+    if let Some(job) = crate::study::scene::SceneJob::new(&point.config)? {
+        let job = job.on(&point.config, args.device.device)?;
+        let field_angstrom = (args.field_angstrom != 32.0).then_some(args.field_angstrom);
+        let view = super::simulate_scene::View {
+            detector,
+            field_angstrom,
+            pixel_angstrom: args.pixel_pm / 100.0,
+            libraries: args.library.clone(),
+        };
+        return super::simulate_scene::run(point, &job, &view, &args.output, args.threads, output);
+    }
     if !(5.0..=200.0).contains(&args.field_angstrom) || !(1.0..=50.0).contains(&args.pixel_pm) {
         let (field, pixel) = (args.field_angstrom, args.pixel_pm);
         return Err(Failure::BadInput(format!(

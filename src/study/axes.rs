@@ -218,7 +218,7 @@ fn unknown_axis(key: &str, node: &Node) -> Problem {
             &node.key,
             message,
             "cannot be swept",
-            "Axes vary single values of [crystal], [microscope], [simulation], [measure] and `seed`.",
+            "Axes vary single values of [crystal], [microscope], [simulation], [measure], [scene] and `seed`.",
         );
     }
     let paths: Vec<String> = schema::sweepable().into_iter().map(|(path, _)| path).collect();

@@ -1,6 +1,7 @@
 //! The study file as typed: one table a room, every key with its unit, range and default. The JSON Schema and the checks come from here.
 
 use super::sweep_table::SweepTable;
+use crate::scene::SceneSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ pub struct StudyFile {
     pub crystal: CrystalTable,
     /// The microscope.
     pub microscope: MicroscopeSettings,
+    /// A scene of many cells in place of one repeated cell. Default: none.
+    pub scene: Option<SceneSettings>,
     /// How the images are computed. Default: a scattering matrix with frozen phonons.
     #[serde(default)]
     pub simulation: SimulationTable,

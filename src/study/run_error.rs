@@ -1,9 +1,12 @@
 //! What can stop a study that was read without fault: the crystal, the physics, the disk; each message is a sentence to act on.
 
 use crate::crystal::CrystalError;
+use crate::dcnn::DcnnError;
 use crate::multislice::MultisliceError;
 use crate::report::ReportError;
+use crate::scene::SceneError;
 use crate::specimen::CutError;
+use crate::windows::WindowsError;
 use std::path::PathBuf;
 
 /// Why a study could not run, or could not keep its results.
@@ -26,9 +29,33 @@ pub enum RunError {
     /// Sampling, band limit, counters.
     #[error(transparent)]
     Multislice(#[from] MultisliceError),
+    /// The scene.
+    #[error(transparent)]
+    Scene(#[from] SceneError),
+    /// A command that needs a scene got a study without.
+    #[error("the study has no [scene]; add the table, such as: [scene] size_cells = [16, 16], pattern = \"wall-180\"")]
+    NoScene,
+    /// A command that measures one repeated cell got a scene.
+    #[error(
+        "the study has a [scene], and this command measures one repeated cell; `mistilt scenes` and `mistilt simulate` image scenes, \
+         or leave out the table"
+    )]
+    HasScene,
     /// A figure or the page.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// The images, labels or dataset a network shall learn from.
+    #[error("{reason}")]
+    TrainingData {
+        /// Which file, what is wrong with it, and what to do.
+        reason: String,
+    },
+    /// Windows.
+    #[error(transparent)]
+    Windows(#[from] WindowsError),
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] DcnnError),
     /// The results folder holds something else.
     #[error("{} exists and is no folder of mistilt results; choose another with -o, or move it away", .path.display())]
     NotOurs {

@@ -78,7 +78,7 @@ fn own_swept_or_included(root: &mut Json) {
 }
 
 /// TOML has no null: an optional key is left out, so `null` only clutters what an editor shows.
-fn drop_null(node: &mut Json) {
+pub(super) fn drop_null(node: &mut Json) {
     match node {
         Json::Object(map) => {
             if let Some(Json::Array(types)) = map.get_mut("type") {
@@ -225,7 +225,7 @@ pub(super) fn sweepable() -> Vec<(String, &'static Json)> {
 
 fn sweepable_in(root: &Json) -> Vec<(String, &Json)> {
     let mut out = Vec::new();
-    for key in ["seed", "crystal", "microscope", "simulation", "measure"] {
+    for key in ["seed", "crystal", "microscope", "simulation", "measure", "scene"] {
         if let Some(node) = root.get("properties").and_then(|p| p.get(key)) {
             collect(root, key.to_owned(), node, &mut out);
         }

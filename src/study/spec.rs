@@ -9,6 +9,8 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use crate::scene::SceneSettings;
+
 pub use super::file::{
     AberrationSettings, CrystalAxes, DetectorSettings, Estimator, MeasureSettings, Method, MicroscopeSettings, Precision, ReportSettings,
     ScatteringFactors, TiltRaster,
@@ -59,6 +61,9 @@ pub struct PointConfig {
     pub simulation: SimulationSettings,
     /// How columns are measured.
     pub measure: MeasureSettings,
+    /// The scene, where there is one in place of a repeated cell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scene: Option<SceneSettings>,
 }
 
 /// The crystal under the beam. Image axes: x right, y down, z along the beam.

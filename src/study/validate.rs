@@ -7,7 +7,7 @@ use super::file::{self, ReportSettings, SimulationTable, StudyFile};
 use super::schema;
 use super::spec::{CrystalSettings, CrystalSource, PhononSettings, Point, PointConfig, SimulationSettings, Slicing, Study};
 use super::tree::{self, Node, Value};
-use super::{includes, overrides, sweep};
+use super::{includes, overrides, scene_table, sweep};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use std::path::Path;
@@ -162,6 +162,7 @@ impl Finding {
 fn findings(file: &StudyFile) -> Vec<Finding> {
     let mut out = Vec::new();
     crystal_findings(file, &mut out);
+    out.extend(scene_table::findings(file).into_iter().map(|(key, message, label, help)| Finding::new(key, message, label, help)));
     for (i, detector) in file.microscope.detectors.iter().enumerate() {
         let key = format!("microscope.detectors.{}", detector.name);
         if detector.inner_mrad >= detector.outer_mrad {
@@ -244,7 +245,14 @@ fn config(file: StudyFile, folder: &Path) -> PointConfig {
         thickness_nm: c.thickness_nm,
         specimen_tilt_mrad: [c.specimen_tilt_x_mrad, c.specimen_tilt_y_mrad],
     };
-    PointConfig { seed: file.seed, crystal, microscope: file.microscope, simulation: simulation(&file.simulation), measure: file.measure }
+    PointConfig {
+        seed: file.seed,
+        crystal,
+        microscope: file.microscope,
+        simulation: simulation(&file.simulation),
+        measure: file.measure,
+        scene: file.scene,
+    }
 }
 
 fn simulation(s: &SimulationTable) -> SimulationSettings {

@@ -64,6 +64,23 @@ fn bad_input_exits_2_and_underlines_the_key_without_colours() {
     assert_eq!(mistilt(&["--help"]).status.code(), Some(0));
 }
 
+#[test]
+fn devices_are_told_and_one_that_is_not_there_is_a_sentence() {
+    let found: serde_json::Value = serde_json::from_slice(&mistilt(&["devices", "--json"]).stdout).unwrap();
+    assert!(found["cpu"]["threads"].as_u64().unwrap() > 0);
+    assert_ne!(found["cuda"].is_null(), found["no_cuda_because"].is_null());
+    assert_eq!(found["auto"] == "cpu", found["cuda"].is_null() || found["cuda"]["cards"].as_array().unwrap().is_empty());
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image.npy");
+    let output = mistilt(&["simulate", "studies/tilt.toml", "--device", "cuda:31", "-o", image.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "the machine is at fault, not the input");
+    assert!(text(&output.stderr).contains("--device cpu") || text(&output.stderr).contains("cuda:31"), "{}", text(&output.stderr));
+    assert!(!image.exists());
+    let unknown = mistilt(&["simulate", "studies/tilt.toml", "--device", "gpu", "-o", "x.npy"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("auto, cpu, cuda:0"));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reader_that_hangs_up_is_no_error() {
