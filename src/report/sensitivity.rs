@@ -193,6 +193,8 @@ pub fn page(
     Ok(Page {
         title: format!("Tilt sensitivity of {}", header.crystal.0),
         question: "How many picometres of polarization does a milliradian of mis-tilt fake?".to_owned(),
+        setting: String::new(),
+        explorer: None,
         answers: answers.into_iter().collect(),
         warnings: warnings.into_iter().collect(),
         settings: vec![

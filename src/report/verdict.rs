@@ -225,6 +225,8 @@ impl VerdictPage<'_> {
         Ok(Page {
             title: format!("Verdict on {title}"),
             question: "How much of this polarization could be mis-tilt?".to_owned(),
+            setting: String::new(),
+            explorer: None,
             answers: self.sentences.to_vec(),
             warnings: self.verdict.warnings.clone(),
             settings,

@@ -38,23 +38,36 @@ fn overrides(study: &Study) -> Vec<String> {
     out
 }
 
+/// Runs a command of the program on a study with its quick overrides, and returns what it prints.
+fn quickly(command: &[&str], path: &Path, set: &[String], folder: &Path) -> Vec<u8> {
+    let mut program = Command::cargo_bin("mistilt").unwrap();
+    program.args(command).args(["--quiet", "--json", "-o"]).arg(folder).arg(path);
+    program.args(set.iter().flat_map(|text| ["--set", text]));
+    let output = program.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
 #[test]
 fn every_study_that_ships_runs_in_a_quick_form() {
     let root = tempfile::tempdir().unwrap();
     for path in shipped() {
         let study = Study::read(&path, &[]).unwrap_or_else(|error| panic!("{error}"));
-        let set = overrides(&study);
-        let quick = Study::read(&path, &set).unwrap_or_else(|error| panic!("{error}"));
+        let mut set = overrides(&study);
         let folder = root.path().join(&study.name);
         if study.dataset.is_some() {
             makes_a_dataset(&path, &set, &folder);
             continue;
         }
-        let mut command = Command::cargo_bin("mistilt").unwrap();
-        command.args(["study", "run", "--quiet", "-o"]).arg(&folder).arg(&path);
-        command.args(set.iter().flat_map(|text| ["--set", text]));
-        let output = command.output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}: {}", study.name, String::from_utf8_lossy(&output.stderr));
+        if study.learning.is_none() && study.points()[0].config.scene.is_some() {
+            set.push("scene.size_cells=[6, 6]".to_owned());
+            let quick = Study::read(&path, &set).unwrap_or_else(|error| panic!("{error}"));
+            let said: serde_json::Value = serde_json::from_slice(&quickly(&["scenes"], &path, &set, &folder)).unwrap();
+            assert_eq!(said["scenes"].as_array().map(Vec::len), Some(quick.points().len()), "{}", study.name);
+            continue;
+        }
+        let quick = Study::read(&path, &set).unwrap_or_else(|error| panic!("{error}"));
+        quickly(&["study", "run"], &path, &set, &folder);
         let rows = csv::Reader::from_path(folder.join("records.csv")).unwrap().into_records().count();
         if study.learning.is_some() {
             assert!(rows > 0 && folder.join("figures/matrix-rmse.png").is_file(), "{}", study.name);
@@ -69,13 +82,8 @@ fn every_study_that_ships_runs_in_a_quick_form() {
 
 /// Two windows of one image, and the manifest that says so.
 fn makes_a_dataset(path: &Path, set: &[String], folder: &Path) {
-    let mut command = Command::cargo_bin("mistilt").unwrap();
-    command.args(["dataset", "--json", "-o"]).arg(folder).arg(path);
-    let small = ["dataset.samples=1", "dataset.windows_per_sample=2", "scene.size_cells=[8, 8]"];
-    command.args(set.iter().map(String::as_str).chain(small).flat_map(|text| ["--set", text]));
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let small = ["dataset.samples=1", "dataset.windows_per_sample=2", "scene.size_cells=[8, 8]"].map(str::to_owned);
+    let told: serde_json::Value = serde_json::from_slice(&quickly(&["dataset"], path, &[set, &small].concat(), folder)).unwrap();
     assert_eq!((told["windows"].as_u64(), told["shards"].as_u64()), (Some(2), Some(1)));
     assert!(std::fs::read_to_string(folder.join("manifest.json")).unwrap().contains("\"window_px\": 32"));
 }
