@@ -1,5 +1,7 @@
 //! Windows a second and peak memory of a dataset, from drawn samples to verified files: the whole chain but the library, which is made once.
 
+#![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
+
 use mistilt::study::Study;
 use mistilt::study::dataset_run::{DatasetPlan, Part, Sample, run};
 use mistilt::study::frames::Frames;
