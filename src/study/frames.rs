@@ -3,7 +3,7 @@
 
 use super::RunError;
 use super::run::{self, Field};
-use super::scene::{SceneImages, SceneJob, Shelf, clean_image, whole_raster};
+use super::scene::{SceneImages, SceneJob, Shelf, recorded_image, whole_raster};
 use super::spec::{Point, PointConfig};
 use crate::image::Image;
 use crate::multislice::DeviceChoice;
@@ -11,7 +11,7 @@ use crate::scene::{Fidelity, Imaging, Library, LibraryAxes, Material, Scene};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Pixel of a scene's image, Å.
+/// Pixel of a scene's image where no camera says it, Å.
 const PIXEL_ANGSTROM: f64 = 0.33;
 /// Images of a repeated cell: 8 × 8 cells on pixels as scans have them.
 const REPEATED: Field = Field { side_angstrom: 32.0, pixel_angstrom: 0.2 };
@@ -66,14 +66,15 @@ impl Frames {
         Ok(Self { shelf })
     }
 
-    /// The image of a setting on its first detector; another `number` is another scene, noise and phonon draw.
+    /// The image of a setting on its first detector, as its camera records it; another `number` is another scene and other noise.
     pub fn image(&self, config: &PointConfig, number: u64) -> Result<Image, RunError> {
         let point = Point { index: 0, values: Vec::new(), config: numbered(config, number) };
         let Some(job) = SceneJob::new(&point.config)? else {
             return run::simulate(&point, 0, REPEATED, DeviceChoice::default(), &|_| {}).map(|(image, _)| image);
         };
         let images = self.images(&job)?;
-        clean_image(&point, &job, &images, 0, whole_raster(&job.scene, PIXEL_ANGSTROM))
+        let pixel_angstrom = point.config.camera.as_ref().map_or(PIXEL_ANGSTROM, |c| c.pixel_angstrom);
+        recorded_image(&point, &job, &images, 0, whole_raster(&job.scene, pixel_angstrom))
     }
 
     fn images(&self, job: &SceneJob) -> Result<SceneImages, RunError> {

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// Marks the folder as ours and as a cache that backups may skip (bford.info/cachedir).
 const TAG: &str = "CACHEDIR.TAG";
+/// Folder of the store in which libraries of scenes are kept.
+pub const LIBRARIES: &str = "library";
 const TAG_TEXT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# Stage results of mistilt studies: what is deleted here is computed again when it is needed.\n";
 /// How often a process that waits for another one's result looks again.
 const POLL: Duration = Duration::from_millis(200);
@@ -38,8 +40,11 @@ impl Vault {
     pub fn open(root: &Path, holder: Holder, interrupt: Interrupt) -> Result<Self, RunError> {
         let tag = root.join(TAG);
         if !Self::stands_at(root) {
-            // A process that was killed while it began the store leaves temporary files, others may begin it right now.
-            let begun = |e: std::io::Result<fs::DirEntry>| e.is_ok_and(|e| is_temporary(&e.path()) || e.file_name() == TAG);
+            // A process that was killed while it began the store leaves temporary files, others may begin it right now. Libraries of
+            // scenes are kept here too, and may be the first.
+            let begun = |e: std::io::Result<fs::DirEntry>| {
+                e.is_ok_and(|e| is_temporary(&e.path()) || e.file_name() == TAG || e.file_name() == LIBRARIES)
+            };
             let empty = fs::read_dir(root).is_ok_and(|mut entries| entries.all(begun));
             if fs::symlink_metadata(root).is_ok() && !empty {
                 return Err(RunError::NotAStore { path: root.to_owned() });

@@ -5,6 +5,7 @@ use super::super::output::Output;
 use super::run::with_threads;
 use crate::study::learning::{self, LearningOutcome};
 use crate::study::run::Session;
+use crate::study::vault::LIBRARIES;
 use crate::study::{RunError, Study, frames};
 use serde_json::json;
 use std::num::NonZeroUsize;
@@ -23,7 +24,7 @@ pub(super) fn run(
     let result = with_threads(threads, || {
         let repeats = study.learning.as_ref().map_or(1, |l| u64::from(l.repeats));
         let settings = study.points().iter().flat_map(|p| (0..repeats).map(|n| (p.config.clone(), n)));
-        let maker = frames::Frames::prepare(settings, Some(&session.store.join("library")))?;
+        let maker = frames::Frames::prepare(settings, Some(&session.store.join(LIBRARIES)))?;
         learning::run(study, session, &|point, repeat, _| maker.image(&point.config, u64::from(repeat)), &|steps| bar.inc(steps as u64))
     });
     bar.finish_and_clear();

@@ -14,6 +14,9 @@ use std::num::NonZeroUsize;
 pub(super) fn plan(args: &StudyArgs, output: &mut Output) -> Result<(), Failure> {
     let study = args.read()?;
     output.say(&headline(&study));
+    if study.points().iter().any(|p| p.config.scene.is_some()) {
+        return points_of_scenes(&study, output);
+    }
     let plan = Plan::new(study.points())?.on(DeviceChoice::Auto)?;
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let cost = plan.cost(threads)?;
@@ -22,6 +25,20 @@ pub(super) fn plan(args: &StudyArgs, output: &mut Output) -> Result<(), Failure>
         return Ok(output.json(&plan_json(&study, &plan, &cost, threads))?);
     }
     Ok(output.data(&points_table(&study))?)
+}
+
+/// The points alone: what the libraries and networks of scenes cost is not estimated.
+fn points_of_scenes(study: &Study, output: &mut Output) -> Result<(), Failure> {
+    output.say("Its images are scenes, and neither their libraries nor networks have an estimate of their cost.");
+    if output.json {
+        let axes: Vec<Json> = study.axes.iter().map(axis_json).collect();
+        return Ok(output.json(&json!({ "name": study.name, "question": study.question, "points": study.points().len(), "axes": axes }))?);
+    }
+    Ok(output.data(&points_table(study))?)
+}
+
+fn axis_json(axis: &crate::study::Axis) -> Json {
+    json!({ "key": axis.key, "column": axis.column, "group": axis.group, "values": axis.values })
 }
 
 /// Rows the table will have.
@@ -103,11 +120,7 @@ fn cost_lines(plan: &Plan, cost: &Cost, threads: usize) -> String {
 }
 
 fn plan_json(study: &Study, plan: &Plan, cost: &Cost, threads: usize) -> Json {
-    let axes: Vec<Json> = study
-        .axes
-        .iter()
-        .map(|axis| json!({ "key": axis.key, "column": axis.column, "group": axis.group, "values": axis.values }))
-        .collect();
+    let axes: Vec<Json> = study.axes.iter().map(axis_json).collect();
     json!({
         "name": study.name,
         "question": study.question,
