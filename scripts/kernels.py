@@ -5,12 +5,14 @@
 
 --ptx     write kernels/mistilt.ptx alone: quick, while a kernel is being worked on
 --check   fail if a kernel does not compile, spills registers, keeps a stack frame or draws a warning, or if the table or PTX is stale
+--assemble  assemble the shipped PTX, as a driver does, for cards from Ampere to Blackwell
 --write   write kernels/table.md and kernels/mistilt.ptx anew
 """
 import ctypes
 import glob
 import os
 import re
+import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -108,8 +110,24 @@ SPECIAL = {
 }
 
 
+def assemble():
+    """The PTX through ptxas, whose newest version a driver of today holds."""
+    import nvidia.cuda_nvcc
+
+    ptxas = os.path.join(list(nvidia.cuda_nvcc.__path__)[0], "bin", "ptxas")
+    for architecture in ["sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"]:
+        made = subprocess.run([ptxas, f"-arch={architecture}", "-v", PTX, "-o", os.devnull], capture_output=True, text=True)
+        spills = [n for n in re.findall(r"(\d+) bytes spill stores", made.stderr) if n != "0"]
+        registers = max(map(int, re.findall(r"Used (\d+) registers", made.stderr)), default=0)
+        if made.returncode or spills or not registers:
+            sys.exit(f"{architecture}: {made.stderr}")
+        print(f"{architecture}: assembles, no spills, {registers} registers at most")
+
+
 def main():
     mode = sys.argv[1] if len(sys.argv) > 1 else "--check"
+    if mode == "--assemble":
+        return assemble()
     nvrtc, source, complaints = Nvrtc(), sources(), []
     ptx, _ = nvrtc.compile(source, ["--gpu-architecture=compute_80", *OPTIONS])
     ptx = f"// sources {mark(source)}\n" + ptx

@@ -14,4 +14,7 @@ if ! [ -e "$environment/ready" ]; then
         { echo "NVRTC $version cannot be installed here (Python 3 with venv and the PyPI registry are needed)"; exit 3; }
     touch "$environment/ready"
 fi
+if [ "${1:-}" = --assemble ]; then
+    "$environment/bin/pip" install --quiet --disable-pip-version-check "nvidia-cuda-nvcc-cu12==12.9.86"
+fi
 PYTHONUTF8=1 exec "$environment/bin/python" scripts/kernels.py "${@:---check}"

@@ -2,16 +2,25 @@
 
 use super::failure::Failure;
 use super::output::Output;
+use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The command whose page to print, such as `study plan`. Default: the program itself
     command: Vec<String>,
+    /// Folder to write the pages of all commands to, instead of printing one; it is made where it is missing. Default: none
+    #[arg(long, short, value_name = "DIR", conflicts_with = "command")]
+    output: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let mut root = super::command();
     root.build();
+    if let Some(folder) = &args.output {
+        std::fs::create_dir_all(folder)?;
+        clap_mangen::generate_to(super::command(), folder)?;
+        return Ok(output.data(&format!("{}\n", folder.display()))?);
+    }
     let mut command = root;
     for name in &args.command {
         let Some(child) = command.find_subcommand(name).cloned() else {

@@ -1,20 +1,27 @@
 //! The command `mistilt`: parses arguments, calls the library, prints. Data goes to stdout, talk to stderr.
 
+mod camera;
 mod columns;
 mod completions;
 mod converge;
 mod devices;
 mod failure;
+mod features;
+mod library;
 mod man;
 mod open;
 mod output;
 mod polarization;
+mod predict;
+mod scenes;
 mod schema;
 mod sensitivity;
 mod simulate;
+mod simulate_scene;
 mod specimen;
 mod structures;
 mod study;
+mod train;
 mod trial;
 mod verdict;
 
@@ -67,6 +74,8 @@ enum Command {
     ///
     /// The format follows the ending of the file: .npy, .tif or .hspy (HyperSpy). Beside it
     /// stands a .json file with the pixel size and the true columns. x points right, y down.
+    /// A study with a [camera] gives its first noisy frame, and how far each stage of the scan
+    /// moved every column.
     ///
     /// Examples:
     ///
@@ -75,6 +84,20 @@ enum Command {
     ///   mistilt simulate studies/tilt.toml --set 'sweep.axes."crystal.thickness_nm"=[20]' -o image.npy
     #[command(verbatim_doc_comment)]
     Simulate(simulate::Args),
+    /// Show what the camera of a study does to an image, stage by stage
+    ///
+    /// Takes one point of a study with a [camera] table through source size, probe tails, drift,
+    /// jitter, sinusoids, flyback, contamination, dose, detector noise, hot and dead pixels, line
+    /// offsets and converter. Writes a folder with chain.svg and .png (one panel a stage),
+    /// scan-noise.svg and .png (spectrum of the row displacements against the one that the
+    /// settings state), frame.npy (the last stage), stages.json and scan-noise.json.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt camera studies/dose.toml
+    ///   mistilt camera studies/tilt.toml --set camera.preset=raw -o results/raw-camera
+    #[command(verbatim_doc_comment)]
+    Camera(camera::Args),
     /// Say what sampling, k-grid, slices and phonons cost in pm and %
     ///
     /// Takes one point of a study, changes one numerical setting at a time, and prints how far
@@ -87,6 +110,33 @@ enum Command {
     ///   mistilt converge studies/tilt.toml --point 3 --json
     #[command(verbatim_doc_comment)]
     Converge(converge::Args),
+    /// Image the scenes of a study, with their truth and figures
+    ///
+    /// Every point of a study file with a [scene] becomes an image of the whole scene on the
+    /// first detector, with its truth in a sidecar and cell by cell in a .csv file (shift in pm,
+    /// tilt in mrad, thickness in nm, composition), and a map of the true polarization. One
+    /// figure shows all scenes side by side. Points that differ in the scene alone share what
+    /// multislice computes.
+    ///
+    /// Example:
+    ///
+    ///   mistilt scenes studies/scenes.toml -o results/scenes
+    #[command(verbatim_doc_comment)]
+    Scenes(scenes::Args),
+    /// Hold the library of a study's scene against multislice of whole scenes
+    ///
+    /// Images of scenes are put together from responses of single columns, which multislice
+    /// computes once. This command says what that costs: it images strips of cells that hold
+    /// walls, random polarization, substitution and mis-tilt both ways, in the microscope, with
+    /// the thickness and sampling of the study, and prints how far columns and intensities
+    /// differ, away from walls and at them. With -o it draws them column by column.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt library studies/scenes.toml
+    ///   mistilt library studies/scenes.toml --cells 8 --set crystal.thickness_nm=10 -o results/library
+    #[command(verbatim_doc_comment)]
+    Library(library::Args),
     /// Find and fit the atomic columns of an image
     ///
     /// Reads .npy, .npz, TIFF, PNG, HyperSpy .hspy, .emd (Berkeley, Velox), .h5 and Gatan .dm3/.dm4,
@@ -114,6 +164,45 @@ enum Command {
     ///   mistilt polarization scan.tif --lattice-pm 396 --bright-site A --zone 100 -o results/scan
     #[command(verbatim_doc_comment)]
     Polarization(polarization::Args),
+    /// Train a network that maps sub-images to polarization
+    ///
+    /// Reads images or a dataset as the training file says, cuts them into windows, divides those
+    /// by a line with a guard band, trains, and tests on windows that nothing has seen. Writes a
+    /// folder with model.safetensors (Python's safetensors opens it), model.json (its card: data,
+    /// seeds, errors), test.csv, figures and report.html. A checkpoint after every epoch lets a
+    /// training that was stopped go on to the same bytes.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt train training/real-patch.toml
+    ///   mistilt train training/real-patch.toml -o results/net --restart --json
+    #[command(verbatim_doc_comment)]
+    Train(train::Args),
+    /// Predict the polarization of an image with a trained network
+    ///
+    /// Resamples the image to the pixel size of the model, cuts windows as in its training (on the
+    /// B columns that are found, or on a grid, which takes no atom finding), and writes a folder
+    /// with predictions.csv, figures and report.html. An image that is unlike the training, by
+    /// its pixel size, the look of its windows, or the ensemble's disagreement, is refused with
+    /// the reason. Where the image carries its truth the two are compared. x right, y down, pm.
+    ///
+    /// Examples:
+    ///
+    ///   mistilt predict results/net scan.hspy
+    ///   mistilt predict results/net photo.png --lattice-pm 396 --grid-step-px 4 --force
+    #[command(verbatim_doc_comment)]
+    Predict(predict::Args),
+    /// Show what a trained network looks at in an image
+    ///
+    /// Writes a folder with the filters, the feature maps layer by layer, and an occlusion map:
+    /// how far the prediction moves when a place of the window is blanked, which says whether
+    /// the network looks at the B column or at the cage of A columns around it.
+    ///
+    /// Example:
+    ///
+    ///   mistilt features results/net scan.hspy --json
+    #[command(verbatim_doc_comment)]
+    Features(features::Args),
     /// Say how many picometres of polarization a milliradian of mis-tilt fakes
     ///
     /// Computes all tilts from one propagation of the waves and prints, for every thickness,
@@ -178,23 +267,26 @@ enum Command {
     ///   mistilt devices --json
     #[command(verbatim_doc_comment)]
     Devices,
-    /// Print the JSON Schema of study files
+    /// Print the JSON Schema of study files, or the reference of their keys
     ///
     /// Editors that read the first line `#:schema ./study.schema.json` of a study file
     /// (VS Code, Helix and Neovim do, through taplo) complete its keys, show what they
     /// mean and underline mistakes.
     ///
-    /// Example:
+    /// Examples:
     ///
     ///   mistilt schema > study.schema.json
+    ///   mistilt schema --markdown > study-keys.md
+    ///   mistilt schema --training > training.schema.json
     #[command(verbatim_doc_comment)]
-    Schema,
+    Schema(schema::Args),
     /// Print the completions of a shell
     ///
     /// Examples:
     ///
     ///   mistilt completions bash > ~/.local/share/bash-completion/completions/mistilt
     ///   mistilt completions fish > ~/.config/fish/completions/mistilt.fish
+    ///   mistilt completions -o completions
     #[command(verbatim_doc_comment)]
     Completions(completions::Args),
     /// Print a manual page
@@ -203,6 +295,7 @@ enum Command {
     ///
     ///   mistilt man > mistilt.1
     ///   mistilt man study plan > mistilt-study-plan.1
+    ///   mistilt man -o man1
     #[command(verbatim_doc_comment)]
     Man(man::Args),
 }
@@ -223,15 +316,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         Command::Study(command) => study::run(&command, &mut output),
         Command::Simulate(args) => simulate::run(&args, &mut output),
+        Command::Camera(args) => camera::run(&args, &mut output),
         Command::Converge(args) => converge::run(&args, &mut output),
+        Command::Library(args) => library::run(&args, &mut output),
+        Command::Scenes(args) => scenes::run(&args, &mut output),
         Command::Columns(args) => columns::run(&args, &mut output),
         Command::Polarization(args) => polarization::run(&args, &mut output),
+        Command::Train(args) => train::run(&args, &mut output),
+        Command::Predict(args) => predict::run(&args, &mut output),
+        Command::Features(args) => features::run(&args, &mut output),
         Command::Sensitivity(args) => sensitivity::run(&args, &mut output),
         Command::Verdict(args) => verdict::run(&args, &mut output),
         Command::Trial(args) => trial::run(&args, &mut output),
         Command::Structures => structures::run(&mut output),
         Command::Devices => devices::run(&mut output),
-        Command::Schema => schema::run(&mut output),
+        Command::Schema(args) => schema::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, &mut output),
         Command::Man(args) => man::run(&args, &mut output),
     };

@@ -38,11 +38,15 @@ impl Output {
 
     /// A progress bar on stderr; hidden with `--quiet` and where stderr is no terminal.
     pub(super) fn bar(&self, steps: usize) -> ProgressBar {
+        self.bar_of(steps, "{wide_bar} {pos}/{len} k-points and points, {eta} left")
+    }
+
+    /// The same with other words: a template of indicatif.
+    pub(super) fn bar_of(&self, steps: usize, template: &str) -> ProgressBar {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(steps as u64), target);
         // The template is fixed text; should it ever be wrong, the plain bar does.
-        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} k-points and points, {eta} left")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         bar.enable_steady_tick(std::time::Duration::from_millis(500));
         bar

@@ -25,12 +25,15 @@ pub(super) struct Args {
     /// Name of the detector. Default: the first of the study
     #[arg(long, value_name = "NAME")]
     detector: Option<String>,
-    /// Side of the square image, Å, 5 to 200. Default: 32
-    #[arg(long, value_name = "A", default_value_t = 32.0, hide_default_value = true)]
-    field_angstrom: f64,
-    /// Pixel size, pm, 1 to 50. Default: 10
-    #[arg(long, value_name = "PM", default_value_t = 10.0, hide_default_value = true)]
-    pixel_pm: f64,
+    /// Side of the square image, Å, 5 to 200. Default: that of the study's camera, 32 without one
+    #[arg(long, value_name = "A")]
+    field_angstrom: Option<f64>,
+    /// Pixel size, pm, 1 to 50. Default: that of the study's camera, 10 without one
+    #[arg(long, value_name = "PM")]
+    pixel_pm: Option<f64>,
+    /// Folder in which libraries of scenes are kept from run to run, by a hash of what they depend on. Default: none are kept
+    #[arg(long, value_name = "DIR")]
+    library: Option<PathBuf>,
     /// Threads to compute with, 1 or more; the image does not depend on it. Default: all cores
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -49,13 +52,26 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
             Failure::BadInput(format!("the study has no detector named \"{name}\"; it has {}", known.join(", ")))
         })?,
     };
-    if !(5.0..=200.0).contains(&args.field_angstrom) || !(1.0..=50.0).contains(&args.pixel_pm) {
-        let (field, pixel) = (args.field_angstrom, args.pixel_pm);
+    let camera = point.config.camera.as_ref();
+    let field = args.field_angstrom.or(camera.map(|c| c.field_angstrom)).unwrap_or(32.0);
+    let pixel = args.pixel_pm.or(camera.map(|c| 100.0 * c.pixel_angstrom)).unwrap_or(10.0);
+    let given = args.field_angstrom.is_none_or(|f| (5.0..=200.0).contains(&f)) && args.pixel_pm.is_none_or(|p| (1.0..=50.0).contains(&p));
+    if let Some(job) = crate::study::scene::SceneJob::new(&point.config)? {
+        let job = job.on(&point.config, args.device.device)?;
+        let view = super::simulate_scene::View {
+            detector,
+            field_angstrom: args.field_angstrom,
+            pixel_angstrom: pixel / 100.0,
+            libraries: args.library.clone(),
+        };
+        return super::simulate_scene::run(point, &job, &view, &args.output, args.threads, output);
+    }
+    if !given {
         return Err(Failure::BadInput(format!(
             "an image of {field} Å in pixels of {pixel} pm is not made: choose 5 to 200 Å and 1 to 50 pm"
         )));
     }
-    let field = run::Field { side_angstrom: args.field_angstrom, pixel_angstrom: args.pixel_pm / 100.0 };
+    let field = run::Field { side_angstrom: field, pixel_angstrom: pixel / 100.0 };
     let bar = output.bar(point.config.simulation.k_points.iter().product::<u32>() as usize);
     let start = Instant::now();
     let (image, records) =
@@ -92,9 +108,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         }))?);
     }
     Ok(output.data(&format!(
-        "{} {} × {} px, mean {mean:.5}, {min:.5} to {max:.5} of the beam\n",
+        "{} {} × {} px, mean {mean:.5}, {min:.5} to {max:.5} ({})\n",
         args.output.display(),
         image.width,
-        image.height
+        image.height,
+        image.metadata.notes.first().map_or("", String::as_str)
     ))?)
 }

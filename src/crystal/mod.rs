@@ -7,8 +7,10 @@ mod displacements;
 mod element;
 mod error;
 pub(crate) mod lattice;
+pub mod models;
 mod neighbours;
 mod perovskite;
+mod polar_mode;
 mod poscar;
 mod primitive;
 mod pseudocubic;
@@ -20,6 +22,7 @@ mod xyz;
 pub use displacements::{DEFAULT_U_ANGSTROM2, default_displacement_angstrom2};
 pub use element::Element;
 pub use error::{CrystalError, Result};
+pub use polar_mode::PolarMode;
 pub use pseudocubic::Pseudocubic;
 
 /// Role of an atom in the perovskite ABO3; decides which columns carry the polarization.

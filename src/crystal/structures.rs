@@ -2,6 +2,7 @@
 
 use super::displacements::{DEFAULTS_NOTE, default_displacement_angstrom2};
 use super::lattice::{from_parameters, isotropic};
+use super::models;
 use super::symmetry::{Operation, expand};
 use super::{Atom, Crystal, Element, Site};
 
@@ -15,11 +16,20 @@ pub struct Entry {
 }
 
 /// All structures that ship, in the order they are listed.
-pub const ENTRIES: [Entry; 4] = [
+pub const ENTRIES: [Entry; 7] = [
     Entry { name: "bifeo3-r3c", description: "BiFeO3, R3c, 298 K: rhombohedral, B-minus-A shift 41.3 pm along [111]pc" },
     Entry { name: "bifeo3-cubic", description: "BiFeO3, ideal cubic perovskite, a = 3.965 Å: the null test, no shift at all" },
     Entry { name: "srtio3", description: "SrTiO3, cubic, room temperature, a = 3.905 Å: the usual substrate" },
     Entry { name: "pbtio3", description: "PbTiO3, P4mm, 298 K: tetragonal, B-minus-A shift 15.7 pm along [001]pc" },
+    Entry {
+        name: "sm-bifeo3-r3c",
+        description: "Bi0.9Sm0.1FeO3, R3c, a model: the polar mode of BiFeO3 scaled by (1 - x/0.14)^(1/2), mean A atoms",
+    },
+    Entry {
+        name: "sm-bifeo3-pbam",
+        description: "Bi0.85Sm0.15FeO3, Pbam-like, a model: A sites displaced by 25 pm, two rows up and two down",
+    },
+    Entry { name: "smfeo3-pnma", description: "SmFeO3, Pnma (set as Pbnm): the orthoferrite at the far end, antipolar A sites" },
 ];
 
 /// The names of the structures that ship.
@@ -36,6 +46,9 @@ pub fn get(name: &str) -> Option<Crystal> {
         "bifeo3-cubic" => Some(bifeo3_cubic()),
         "srtio3" => Some(srtio3()),
         "pbtio3" => Some(pbtio3()),
+        "sm-bifeo3-r3c" => Some(sm_bifeo3_r3c()),
+        "sm-bifeo3-pbam" => Some(sm_bifeo3_pbam()),
+        "smfeo3-pnma" => Some(smfeo3_pnma()),
         _ => None,
     }
 }
@@ -46,7 +59,7 @@ const R3C: [&str; 6] = ["x,y,z", "-y,x-y,z", "-x+y,-x,z", "-y,-x,z+1/2", "-x+y,y
 const OBVERSE: [&str; 3] = ["x,y,z", "x+2/3,y+1/3,z+1/3", "x+1/3,y+2/3,z+2/3"];
 
 /// One atom of an asymmetric unit: symbol, fractional coordinates, `U_iso` in Å².
-type Row = (&'static str, [f64; 3], f64);
+pub(super) type Row = (&'static str, [f64; 3], f64);
 
 /// `BiFeO3` at 298 K, space group R3c in hexagonal axes: neutron powder diffraction of A. Palewicz, R. Przeniosło, I. Sosnowska and
 /// A. W. Hewat, Acta Cryst. B 63 (2007) 537. The isotropic U of the paper are used; its Bi is strongly anisotropic
@@ -94,14 +107,58 @@ fn pbtio3() -> Crystal {
 
 /// ABO3 with A at the corner, B in the centre and O on the faces; elements and `U_iso` in the order A, B, O.
 fn ideal_perovskite(name: &str, source: &str, edge_angstrom: f64, [a, b, o]: [(&'static str, f64); 3]) -> Crystal {
-    let rows = [
+    build(name, source, from_parameters([edge_angstrom; 3], [90.0; 3]), &ideal_cell([a, b, o]), &[operation("x,y,z")])
+}
+
+/// The atoms of that cell.
+pub(super) fn ideal_cell([a, b, o]: [(&'static str, f64); 3]) -> [Row; 5] {
+    [
         (a.0, [0.0, 0.0, 0.0], a.1),
         (b.0, [0.5, 0.5, 0.5], b.1),
         (o.0, [0.5, 0.5, 0.0], o.1),
         (o.0, [0.5, 0.0, 0.5], o.1),
         (o.0, [0.0, 0.5, 0.5], o.1),
+    ]
+}
+
+/// Positions of R3c BiFeO3 (Palewicz et al.) with the displacements of Fe and O against Bi scaled by the model of `models`, 10 % of Bi
+/// replaced by Sm on the same sites, and the lattice on Vegard's line.
+fn sm_bifeo3_r3c() -> Crystal {
+    const X: f64 = 0.10;
+    let (left, size) = (models::sm_polar_factor(X), models::sm_edge_angstrom(3.965, X) / 3.965);
+    let lattice = from_parameters([5.57882 * size, 5.57882 * size, 13.86932 * size], [90.0, 90.0, 120.0]);
+    let rows = [
+        ("Bi", [0.0, 0.0, 0.0], 0.0054),
+        ("Fe", [0.0, 0.0, 0.25 - (0.25 - 0.22021) * left], 0.0047),
+        ("O", [0.4469, 0.0181, 1.0 - (1.0 - 0.95183) * left], 0.0081),
     ];
-    build(name, source, from_parameters([edge_angstrom; 3], [90.0; 3]), &rows, &[operation("x,y,z")])
+    let operations: Vec<Operation> = OBVERSE.iter().flat_map(|&centring| R3C.iter().map(move |&o| centred(o, centring))).collect();
+    let source = "model after Palewicz et al., Acta Cryst. B 63 (2007) 537: polar mode times (1 - x/0.14)^1/2, Vegard's line to SmFeO3";
+    let pure = build("Bi0.9Sm0.1FeO3 R3c, model", source, lattice, &rows, &operations);
+    models::substituted(pure, "Bi", element("Sm"), X)
+}
+
+/// See `models::pbam`.
+fn sm_bifeo3_pbam() -> Crystal {
+    let (lattice, rows) = models::pbam();
+    let source = "model: ideal perovskite with the A-site pattern of PbZrO3, Glazer, Roleder and Dec, Acta Cryst. B 49 (1993) 846";
+    let pure = build("Bi0.85Sm0.15FeO3 Pbam-like, model", source, lattice, &rows, &[operation("x,y,z")]);
+    models::substituted(pure, "Bi", element("Sm"), 0.15)
+}
+
+/// General positions of Pbnm, the setting of Pnma (62) with c doubled.
+const PBNM: [&str; 8] =
+    ["x,y,z", "-x,-y,z+1/2", "x+1/2,-y+1/2,-z", "-x+1/2,y+1/2,-z+1/2", "-x,-y,-z", "x,y,-z+1/2", "-x+1/2,y+1/2,z", "x+1/2,-y+1/2,z+1/2"];
+
+/// `SmFeO3` at room temperature: lattice of M. Eibschütz, Acta Cryst. 19 (1965) 337; the coordinates are those of the type, GdFeO3
+/// (S. Geller, J. Chem. Phys. 24 (1956) 1236), from which SmFeO3 differs by about 0.01 in the A site. Displacements are this crate's defaults.
+fn smfeo3_pnma() -> Crystal {
+    let lattice = from_parameters([5.394, 5.592, 7.711], [90.0; 3]);
+    let positions = [("Sm", [-0.018, 0.060, 0.25]), ("Fe", [0.5, 0.0, 0.0]), ("O", [0.05, 0.47, 0.25]), ("O", [-0.29, 0.275, 0.05])];
+    let rows = positions.map(|(symbol, position)| (symbol, position, default_displacement_angstrom2(element(symbol))));
+    let operations: Vec<Operation> = PBNM.iter().map(|&o| operation(o)).collect();
+    let source = format!("lattice of Eibschütz, Acta Cryst. 19 (1965) 337, coordinates of GdFeO3 (Geller 1956); {DEFAULTS_NOTE}");
+    build("SmFeO3 Pbnm", &source, lattice, &rows, &operations)
 }
 
 fn build(name: &str, source: &str, lattice_angstrom: [[f64; 3]; 3], rows: &[Row], operations: &[Operation]) -> Crystal {
@@ -139,8 +196,9 @@ mod tests {
     use crate::crystal::neighbours::Neighbours;
     use approx::assert_abs_diff_eq;
 
+    /// Whole atoms on a site, partial ones added up.
     fn count(crystal: &Crystal, site: Site) -> usize {
-        crystal.atoms.iter().filter(|a| a.site == site).count()
+        crystal.atoms.iter().filter(|a| a.site == site).map(|a| a.occupancy).sum::<f64>().round() as usize
     }
 
     #[test]
@@ -149,7 +207,8 @@ mod tests {
             let crystal = get(name).expect("every listed name is built");
             let cells = count(&crystal, Site::A);
             assert!(cells > 0 && count(&crystal, Site::B) == cells && count(&crystal, Site::Oxygen) == 3 * cells, "{name}");
-            assert_eq!(crystal.atoms.len(), 5 * cells, "{name}");
+            let atoms = crystal.atoms.iter().map(|a| a.occupancy).sum::<f64>();
+            assert!((atoms - 5.0 * cells as f64).abs() < 1e-9, "{name}");
             assert!(crystal.source.contains("Acta Cryst."), "{name}");
         }
         assert!(get("unobtainium").is_none());

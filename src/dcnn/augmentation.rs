@@ -3,6 +3,7 @@
 use super::network::Network;
 use super::settings::TrainingSettings;
 use super::symmetry::Symmetry;
+use crate::detection::WindowNoise;
 use crate::numerics::seeds::Streams;
 use crate::windows::Normalisation;
 use rand::RngExt;
@@ -14,6 +15,13 @@ use rayon::prelude::*;
 pub trait Augmentation: Sync {
     /// Changes a window of `size_px × size_px` values in place; all chance comes from `random`.
     fn apply(&self, window: &mut [f32], size_px: usize, random: &mut ChaCha8Rng);
+}
+
+impl Augmentation for WindowNoise {
+    fn apply(&self, window: &mut [f32], size_px: usize, random: &mut ChaCha8Rng) {
+        // The one refusal is of windows that are no whole rows, and these are squares.
+        let _ = self.apply(random.random(), window, size_px);
+    }
 }
 
 /// Windows of the sample that the domain is learnt from.

@@ -2,7 +2,7 @@
 
 use super::Prediction;
 use puruspe::erf;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Nominal levels of the coverage curve.
 const LEVELS: [f64; 13] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6827, 0.8, 0.9, 0.95, 0.98, 0.99];
@@ -12,7 +12,7 @@ const MOST_BINS: usize = 10;
 const LEAST_IN_BIN: usize = 20;
 
 /// Predictions against labels they have not seen; components x and y count alike.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reliability {
     /// Windows with a label and a prediction.
     pub windows: usize,
@@ -37,7 +37,7 @@ pub struct Reliability {
 }
 
 /// One point of the coverage curve.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
     /// Part of labels that should lie in the interval.
     pub nominal: f64,
@@ -48,7 +48,7 @@ pub struct Coverage {
 }
 
 /// Components of similar predicted σ.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SigmaBin {
     /// Root mean square of their σ, pm.
     pub sigma_pm: f64,

@@ -20,8 +20,9 @@ const REFUSED_BEYOND: f64 = 0.5;
 const WARNED_BEYOND: f64 = 0.1;
 /// Times the disagreement of the members on validation windows (95th percentile) at which an image is refused.
 const REFUSED_DISAGREEMENT: f64 = 3.0;
-/// Pixel sizes are resampled within this factor; an image further away shows other detail.
-const LARGEST_RESAMPLING: f64 = 2.0;
+/// Pixels may be this much coarser than the network's, beyond which detail is lost, and this much finer, which loses nothing.
+const COARSEST: f64 = 2.0;
+const FINEST: f64 = 1.0 / 8.0;
 
 /// Mean and covariance of the logarithmic ring powers of training windows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,12 +98,12 @@ impl Network {
     pub fn check_pixel_size(&self, pixel_size_pm: f64) -> Result<(), DcnnError> {
         let own = self.pixel_size_pm();
         let factor = pixel_size_pm / own;
-        if (1.0 / LARGEST_RESAMPLING..=LARGEST_RESAMPLING).contains(&factor) {
+        if (FINEST..=COARSEST).contains(&factor) {
             return Ok(());
         }
         let reason = format!(
-            "the image has pixels of {pixel_size_pm:.2} pm and the network was trained on {own:.2} pm: more than a factor of {LARGEST_RESAMPLING} \
-             is not resampled; is the pixel size right? If it is, train on images of such pixels"
+            "the image has pixels of {pixel_size_pm:.2} pm and the network was trained on {own:.2} pm: pixels more than {COARSEST} \
+             times as coarse or 8 times as fine are not resampled; is the pixel size right? If it is, train on images of such pixels"
         );
         Err(DcnnError::Domain { reason })
     }

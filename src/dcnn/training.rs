@@ -15,6 +15,7 @@ use crate::numerics::seeds::Streams;
 use crate::windows::{Normalisation, WindowSet};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 /// The fewest labelled windows a training takes.
@@ -112,13 +113,13 @@ impl Engine {
     }
 }
 
-/// Windows as the network sees them, and their standardised labels.
-struct Examples {
-    values: Vec<f32>,
+/// Windows with a label, and their standardised labels. A million windows are not copied if all of them have one.
+struct Examples<'a> {
+    values: Cow<'a, [f32]>,
     targets: Vec<[f32; 2]>,
 }
 
-impl Examples {
+impl Examples<'_> {
     fn len(&self) -> usize {
         self.targets.len()
     }
@@ -131,8 +132,8 @@ pub struct Trainer<'a> {
     settings: TrainingSettings,
     seed: u64,
     network: Network,
-    training: Examples,
-    validation: Examples,
+    training: Examples<'a>,
+    validation: Examples<'static>,
     augmenter: Augmenter<'a>,
     engine: Engine,
     pub(super) state: State,
@@ -171,7 +172,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// As for [`train`].
     pub fn new(
-        training: &WindowSet,
+        training: &'a WindowSet,
         validation: &WindowSet,
         architecture: &Architecture,
         settings: &TrainingSettings,
@@ -189,13 +190,14 @@ impl<'a> Trainer<'a> {
         if !validation.is_empty() {
             network.check_windows(validation)?;
         }
-        let examples = |set: &WindowSet, known: &[usize]| Examples {
-            values: known.iter().flat_map(|&i| set.window(i)).copied().collect(),
-            targets: known.iter().map(|&i| scale.standardised(set.labels[i])).collect(),
-        };
-        let mut validation_examples = examples(validation, &known[1]);
-        network.prepare(&mut validation_examples.values, validation.normalisation);
-        let training_examples = examples(training, &known[0]);
+        let chosen = |set: &WindowSet, known: &[usize]| -> Vec<f32> { known.iter().flat_map(|&i| set.window(i)).copied().collect() };
+        let targets = |set: &WindowSet, known: &[usize]| known.iter().map(|&i| scale.standardised(set.labels[i])).collect();
+        let mut validation_values = chosen(validation, &known[1]);
+        network.prepare(&mut validation_values, validation.normalisation);
+        let validation_examples = Examples { values: Cow::Owned(validation_values), targets: targets(validation, &known[1]) };
+        let all_known = known[0].len() == training.len();
+        let values = if all_known { Cow::Borrowed(training.values.as_slice()) } else { Cow::Owned(chosen(training, &known[0])) };
+        let training_examples = Examples { values, targets: targets(training, &known[0]) };
         let augmenter = Augmenter::new(settings, augmentation, &network, training.normalisation);
         let key = key(training, validation, architecture, settings, seed);
         let weights = initial(&plan, member_seed(seed, 0));

@@ -1,5 +1,5 @@
-//! One self-contained HTML page for a study: the question, the answer in numbers, settings, figures, tables, provenance. No script,
-//! nothing loaded from anywhere; light and dark; fit to print.
+//! One self-contained HTML page for a study: the question, the answer in numbers, figures, a slider through images, tables that sort and
+//! filter, settings, provenance. Nothing is loaded from anywhere, and all but the slider stands without a script; light, dark, fit to print.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::explorer::Explorer;
 use super::figure::{Figure, write_whole};
 use super::svg::escape;
 use super::{ReportError, style};
@@ -69,6 +70,8 @@ pub struct Page {
     pub title: String,
     /// The question it asks, in a sentence.
     pub question: String,
+    /// The setting in a line: crystal, beam, detector; empty for none.
+    pub setting: String,
     /// The answers, key sentences with numbers and their confidence.
     pub answers: Vec<String>,
     /// What the reader must not overlook: failed points, warnings.
@@ -77,6 +80,8 @@ pub struct Page {
     pub settings: Vec<(String, String)>,
     /// Figures in the order of reading.
     pub figures: Vec<FigureRef>,
+    /// A slider through images.
+    pub explorer: Option<Explorer>,
     /// Tables of results.
     pub tables: Vec<Table>,
     /// Lines of Python that open the result files; empty for none.
@@ -86,6 +91,9 @@ pub struct Page {
 }
 
 const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+/// What the page may do: use what stands in it, and load nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
 impl Page {
     /// The page as one HTML document.
@@ -97,16 +105,24 @@ impl Page {
         let title = escape(&self.title);
         let mut out = format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
              <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>{title}</h1>\n"
         );
         if !self.question.is_empty() {
             push(&mut out, format_args!("<p class=\"question\">{}</p>\n", escape(&self.question)));
         }
+        if !self.setting.is_empty() {
+            push(&mut out, format_args!("<p class=\"setting\">{}</p>\n", escape(&self.setting)));
+        }
+        self.navigation(&mut out);
         out.push_str("</header>\n");
         sentences(&mut out, "answer", "Answer", &self.answers);
         sentences(&mut out, "warnings", "Please note", &self.warnings);
         self.figures(&mut out);
+        if let Some(explorer) = &self.explorer {
+            out.push_str(&explorer.html()?);
+        }
         for (index, table) in self.tables.iter().enumerate() {
             self::table(&mut out, index, table)?;
         }
@@ -121,13 +137,31 @@ impl Page {
             );
         }
         pairs(&mut out, "provenance", "Provenance", &self.provenance);
-        out.push_str("</main>\n</body>\n</html>\n");
+        push(&mut out, format_args!("</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n"));
         Ok(out)
     }
 
     /// Write the page; the file appears whole or not at all.
     pub fn save(&self, path: &Path) -> Result<(), ReportError> {
         write_whole(path, self.html()?.as_bytes())
+    }
+
+    /// Links to the parts of the page; the slider's waits for the script.
+    fn navigation(&self, out: &mut String) {
+        let parts = [
+            ("figures", "Figures", !self.figures.is_empty()),
+            ("explorer", "Explore", self.explorer.is_some()),
+            ("table-1", "Tables", !self.tables.is_empty()),
+            ("settings", "Settings", !self.settings.is_empty()),
+            ("python", "Python", !self.python.trim().is_empty()),
+            ("provenance", "Provenance", !self.provenance.is_empty()),
+        ];
+        out.push_str("<nav>");
+        for (id, name, _) in parts.iter().filter(|part| part.2) {
+            let waits = if *id == "explorer" { " hidden" } else { "" };
+            push(out, format_args!("<a href=\"#{id}\"{waits}>{name}</a>"));
+        }
+        out.push_str("</nav>\n");
     }
 
     fn figures(&self, out: &mut String) {
@@ -180,7 +214,9 @@ fn pairs(out: &mut String, id: &str, heading: &str, pairs: &[(String, String)]) 
         ),
     );
     for (name, value) in pairs {
-        push(out, format_args!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(name), escape(value)));
+        let value = escape(value);
+        let value = if value.contains('\n') { format!("<pre>{value}</pre>") } else { value };
+        push(out, format_args!("<tr><th scope=\"row\">{}</th><td>{value}</td></tr>\n", escape(name)));
     }
     out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
 }
@@ -192,10 +228,16 @@ fn table(out: &mut String, index: usize, table: &Table) -> Result<(), ReportErro
         return Err(ReportError::Length { figure: "the page", what, found: cells.len(), expected });
     }
     let (number, caption) = (index + 1, escape(&table.caption));
-    push(out, format_args!("<section id=\"table-{number}\">\n<h2>Table {number}</h2>\n<div class=\"scroll\" tabindex=\"0\">\n<table>\n"));
+    push(
+        out,
+        format_args!(
+            "<section id=\"table-{number}\" class=\"sortable\">\n<h2>Table {number}</h2>\n<div class=\"scroll\" tabindex=\"0\">\n<table>\n"
+        ),
+    );
     push(out, format_args!("<caption>{caption}</caption>\n<thead>\n<tr>"));
     for column in &table.columns {
-        push(out, format_args!("<th scope=\"col\">{}</th>", escape(column)));
+        // A long name of a column may break at its joints.
+        push(out, format_args!("<th scope=\"col\">{}</th>", escape(column).replace('_', "_<wbr/>")));
     }
     out.push_str("</tr>\n</thead>\n<tbody>\n");
     for row in &table.rows {
@@ -227,6 +269,7 @@ mod tests {
         let page = Page {
             title: evil.clone(),
             question: evil.clone(),
+            setting: evil.clone(),
             answers: vec![evil.clone()],
             warnings: vec![evil.clone()],
             settings: vec![(evil.clone(), evil.clone())],
@@ -234,11 +277,13 @@ mod tests {
             tables: vec![Table { caption: evil.clone(), columns: vec![evil.clone()], rows: vec![vec![evil.clone()]] }],
             python: evil.clone(),
             provenance: vec![(evil.clone(), evil)],
+            explorer: None,
         };
         let html = page.html().unwrap();
-        assert!(!html.contains("<script") && !html.contains("alert('x')"));
-        assert_eq!(html.matches("&lt;script&gt;").count(), 15);
-        assert!(!html.contains("http"), "the page refers to something outside");
+        assert_eq!(html.matches("<script").count(), 1, "the page's own script and no other");
+        assert!(!html.contains("alert('x')"));
+        assert_eq!(html.matches("&lt;script&gt;").count(), 16);
+        assert!(!html.contains("http://") && !html.contains("https://"), "the page refers to something outside");
     }
 
     #[test]

@@ -252,10 +252,10 @@ impl Sheet<'_> {
 }
 
 /// Room at the right of a panel for the wheel.
-const WHEEL_ROOM_PT: f64 = 58.0;
+pub(crate) const WHEEL_ROOM_PT: f64 = 58.0;
 
 /// The wheel: direction is hue, distance from the middle is size; its rim is `full` pm.
-fn wheel_legend(canvas: &mut Canvas, centre: [f64; 2], full: f64) {
+pub(crate) fn wheel_legend(canvas: &mut Canvas, centre: [f64; 2], full: f64) {
     const RADIUS: f64 = 20.0;
     const DOTS: usize = 200;
     let mut rgb = Vec::with_capacity(3 * DOTS * DOTS);

@@ -145,6 +145,7 @@ impl Portrait<'_> {
             python: "import pandas as pd\ncells = pd.read_csv(\"cells.csv\")\ncolumns = pd.read_csv(\"columns.csv\")\n\nimport numpy as np\nmap_ = np.load(\"map.npz\")"
                 .to_owned(),
             provenance,
+            ..Page::default()
         })
     }
 

@@ -19,16 +19,31 @@ pub(crate) fn is_magnified(frame: &Rect, picture: &Picture) -> bool {
 
 /// Encode sRGB bytes as PNG, with the resolution if one is given.
 pub(crate) fn encode(rgb: &[u8], width: usize, height: usize, dots_per_inch: Option<f64>) -> Result<Vec<u8>, png::EncodingError> {
+    encode_as(png::ColorType::Rgb, rgb, width, height, dots_per_inch)
+}
+
+/// Encode grey bytes as PNG.
+pub(crate) fn encode_grey(grey: &[u8], width: usize, height: usize) -> Result<Vec<u8>, png::EncodingError> {
+    encode_as(png::ColorType::Grayscale, grey, width, height, None)
+}
+
+fn encode_as(
+    color: png::ColorType,
+    samples: &[u8],
+    width: usize,
+    height: usize,
+    dots_per_inch: Option<f64>,
+) -> Result<Vec<u8>, png::EncodingError> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width as u32, height as u32);
-    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_color(color);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_pixel_dims(dots_per_inch.map(|dots| {
         let per_metre = (dots / 0.0254).round() as u32;
         png::PixelDimensions { xppu: per_metre, yppu: per_metre, unit: png::Unit::Meter }
     }));
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(rgb)?;
+    writer.write_image_data(samples)?;
     writer.finish()?;
     Ok(bytes)
 }

@@ -326,16 +326,18 @@ fn page_of_a_tilt_study() {
         python: "import pandas as pd\n\ntable = pd.read_csv(\"results.csv\")\nprint(table.groupby(\"estimator\").mean(numeric_only=True))"
             .into(),
         provenance: [("Program", "mistilt 0.1.0"), ("Seed", "20260101"), ("Study file", "blake3 3f1c…")].map(pair).to_vec(),
+        ..Page::default()
     };
     let (folder, _keeper) = folder();
     let path = folder.join("report.html");
     page.save(&path).unwrap();
     let html = std::fs::read_to_string(&path).unwrap();
     assert_eq!(html, page.html().unwrap(), "page differs between two runs");
-    let outside = html.replace("http://www.w3.org/2000/svg", "");
-    assert!(!outside.contains("http") && !outside.contains("<script") && !outside.contains("url("), "the page is not self-contained");
-    let body = &html[html.find("<body>").unwrap()..html.find("</html>").unwrap()];
-    assert_well_formed(&body.lines().filter(|line| !line.starts_with("<img")).collect::<Vec<_>>().join("\n"));
+    let outside = html.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "");
+    assert!(!outside.contains("http") && !outside.contains("url("), "the page is not self-contained");
+    let body = &html[html.find("<body>").unwrap()..html.find("<script>").unwrap()];
+    let closed: Vec<&str> = body.lines().chain(["</body>"]).filter(|line| !line.starts_with("<img")).collect();
+    assert_well_formed(&closed.join("\n"));
     for text in ["<h2>Answer</h2>", "−0.42 ± 0.03 pm per mrad", "Figure 2.", "read_csv", "blake3"] {
         assert!(html.contains(text), "{text}");
     }

@@ -1,11 +1,13 @@
-//! An axis of the sweep: a key of the study and the values it takes, listed or evenly spaced.
+//! An axis of the sweep: a key of the study and the values it takes, listed or made by a rule, everywhere or under a condition.
 
 use super::check;
 use super::error::{Place, Problem};
+use super::rules;
 use super::schema::{self, Kind};
 use super::tree::{Node, Value};
 use serde::Serialize;
 use serde_json::Value as Json;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Most points a study may have.
@@ -23,6 +25,8 @@ pub enum AxisValue {
     Number(f64),
     /// A name.
     Text(String),
+    /// None: here the axis does not vary, and its key keeps the value of its own table.
+    Idle,
 }
 
 impl AxisValue {
@@ -42,6 +46,16 @@ impl AxisValue {
             Self::Integer(i) => Json::from(*i),
             Self::Number(x) => Json::from(*x),
             Self::Text(s) => Json::from(s.as_str()),
+            Self::Idle => Json::Null,
+        }
+    }
+
+    /// Whether a TOML value says the same.
+    pub(super) fn is(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Bool(b), Value::Bool(other)) => b == other,
+            (Self::Text(text), Value::Text(other)) => text == other,
+            _ => self.number().is_some_and(|n| value.number() == Some(n)),
         }
     }
 
@@ -51,6 +65,8 @@ impl AxisValue {
             Self::Integer(i) => Value::Integer(*i),
             Self::Number(x) => Value::Float(*x),
             Self::Text(s) => Value::Text(s.clone()),
+            // Never among the values of an axis.
+            Self::Idle => Value::Text(String::new()),
         };
         Node { key: place.clone(), place: place.clone(), value }
     }
@@ -63,6 +79,7 @@ impl fmt::Display for AxisValue {
             Self::Integer(i) => i.fmt(f),
             Self::Number(x) => x.fmt(f),
             Self::Text(s) => f.write_str(s),
+            Self::Idle => f.write_str("–"),
         }
     }
 }
@@ -78,6 +95,8 @@ pub struct Axis {
     pub values: Vec<AxisValue>,
     /// Axes of one group walk together; groups multiply, group 0 slowest.
     pub group: usize,
+    /// Where it varies: all of these axes (by index, of slower groups) have one of these values. Elsewhere its value is [`AxisValue::Idle`].
+    pub when: Vec<(usize, Vec<AxisValue>)>,
     pub(super) place: Place,
 }
 
@@ -101,15 +120,34 @@ pub(super) fn rounded(x: f64, scale: f64) -> f64 {
     if out.is_finite() { out + 0.0 } else { x }
 }
 
-pub(super) fn axis_values(key: &str, node: &Node, problems: &mut Vec<Problem>) -> Vec<AxisValue> {
+/// An axis as it is read: its values, whether they walk with all other Latin hypercube axes, and its condition.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) values: Vec<AxisValue>,
+    pub(super) latin: bool,
+    pub(super) when: Option<Node>,
+}
+
+pub(super) fn read(key: &str, node: &Node, seed: u64, problems: &mut Vec<Problem>) -> Read {
     let Some(leaf) = axis_leaf(key) else {
         problems.push(unknown_axis(key, node));
-        return Vec::new();
+        return Read::default();
     };
     let before = problems.len();
+    let (mut latin, mut when) = (false, None);
     let values: Vec<(AxisValue, Place)> = match &node.value {
         Value::List(items) => listed(key, items, leaf, problems),
-        Value::Table(entries) => spaced(key, node, entries, leaf, problems),
+        Value::Table(entries) => {
+            when = entries.iter().find(|(name, _)| name == "when").map(|(_, node)| node.clone());
+            match one_rule(key, node, entries, problems) {
+                None => Vec::new(),
+                Some(("values", Node { value: Value::List(items), .. })) => listed(key, items, leaf, problems),
+                Some((rule, numbers)) => {
+                    latin = rules::is_latin(rule);
+                    ruled(key, node, rule, numbers, (leaf, seed), problems)
+                }
+            }
+        }
         other => {
             let message = format!("The axis `{key}` is {}; an axis is a list of values.", other.kind());
             problems.push(Problem::at(&node.place, message, "not a list", SHAPES));
@@ -120,17 +158,48 @@ pub(super) fn axis_values(key: &str, node: &Node, problems: &mut Vec<Problem>) -
         let message = format!("The axis `{key}` is empty: the study would have no points.");
         problems.push(Problem::at(&node.place, message, "no values", "Give it one value or more, or leave the axis out."));
     }
-    for (i, (value, place)) in values.iter().enumerate().take(1000) {
-        if values[..i].iter().any(|(other, _)| other == value) {
-            let message = format!("The axis `{key}` has the value {value} twice: two points would be the same.");
-            problems.push(Problem::at(place, message, "again", "Keep one of them; to repeat with other random numbers, sweep `seed`."));
-            break;
-        }
+    if let Some((value, place)) = twice(&values) {
+        let message = format!("The axis `{key}` has the value {value} twice: two points would be the same.");
+        problems.push(Problem::at(
+            place,
+            message,
+            "again",
+            "Keep one of them; to repeat with other random numbers, give `repeats` in [sweep].",
+        ));
     }
-    values.into_iter().map(|(value, _)| value).collect()
+    Read { values: values.into_iter().map(|(value, _)| value).collect(), latin, when }
 }
 
-const SHAPES: &str = "Give `[0, 5, 10]`, `{ linspace = [first, last, how_many] }` or `{ range = [start, stop, step] }`.";
+/// The first value that stands there before.
+fn twice(values: &[(AxisValue, Place)]) -> Option<&(AxisValue, Place)> {
+    let mut seen = BTreeSet::new();
+    // The text of a value is its own: numbers print all their digits.
+    values.iter().find(|(value, _)| !seen.insert(value.to_string()))
+}
+
+/// The one rule of an axis that is a table.
+fn one_rule<'a>(key: &str, node: &Node, entries: &'a [(String, Node)], problems: &mut Vec<Problem>) -> Option<(&'a str, &'a Node)> {
+    let is_rule = |name: &str| name == "values" || rules::NAMES.contains(&name);
+    let before = problems.len();
+    for (name, child) in entries.iter().filter(|(name, _)| name != "when" && !is_rule(name)) {
+        let help = match check::nearest(name, rules::NAMES.into_iter().chain(["values", "when"])) {
+            Some(meant) => format!("Did you mean `{meant}`?"),
+            None => format!("An axis takes `values` or one of `{}`, and `when`.", rules::NAMES.join("`, `")),
+        };
+        problems.push(Problem::at(&child.key, format!("The axis `{key}` has no rule `{name}`."), "unknown rule", help));
+    }
+    let mut found = entries.iter().filter(|(name, _)| is_rule(name));
+    let first = found.next();
+    if let (Some((one, _)), Some((other, again))) = (first, found.next()) {
+        let message = format!("The axis `{key}` has two rules, `{one}` and `{other}`.");
+        problems.push(Problem::at(&again.key, message, "the second", "Keep one of them."));
+    } else if first.is_none() && problems.len() == before {
+        problems.push(Problem::at(&node.place, format!("The axis `{key}` is a table without values."), "no values come of this", SHAPES));
+    }
+    first.filter(|_| problems.len() == before).map(|(name, child)| (name.as_str(), child))
+}
+
+const SHAPES: &str = "Give `[0, 5, 10]`, `{ linspace = [first, last, how_many] }`, `{ range = [start, stop, step] }` or another rule.";
 
 /// The schema of the key an axis varies, if the key can be varied.
 pub(super) fn axis_leaf(key: &str) -> Option<&'static Json> {
@@ -149,7 +218,7 @@ fn unknown_axis(key: &str, node: &Node) -> Problem {
             &node.key,
             message,
             "cannot be swept",
-            "Axes vary single values of [crystal], [microscope], [simulation], [measure] and `seed`.",
+            "Axes vary single values of [crystal], [microscope], [simulation], [measure], [scene], [camera] and `seed`.",
         );
     }
     let paths: Vec<String> = schema::sweepable().into_iter().map(|(path, _)| path).collect();
@@ -180,37 +249,38 @@ fn listed(key: &str, items: &[Node], leaf: &Json, problems: &mut Vec<Problem>) -
     out
 }
 
-fn spaced(key: &str, node: &Node, entries: &[(String, Node)], leaf: &Json, problems: &mut Vec<Problem>) -> Vec<(AxisValue, Place)> {
-    let numbers = match entries {
-        [(shape, list)] => triple(list).and_then(|[a, b, c]| match shape.as_str() {
-            "linspace" => Some(linspace(a, b, c)),
-            "range" => Some(range(a, b, c)),
-            _ => None,
-        }),
-        _ => None,
-    };
-    let refuse = |message: String, help: &str| vec![Problem::at(&node.place, message, "no values come of this", help)];
+/// The values that a rule makes, each within the range of the key.
+fn ruled(
+    key: &str,
+    node: &Node,
+    rule: &str,
+    numbers: &Node,
+    (leaf, seed): (&Json, u64),
+    problems: &mut Vec<Problem>,
+) -> Vec<(AxisValue, Place)> {
     let kind = schema::kind_of(leaf);
-    let numbers = match numbers {
+    let whole = kind == Kind::Integer;
+    let made = match triple(numbers) {
         _ if !matches!(kind, Kind::Number | Kind::Integer) => {
-            problems.extend(refuse(format!("The axis `{key}` has values that are no numbers."), "Give a list of its values."));
-            return Vec::new();
+            Err((format!("The axis `{key}` has values that are no numbers."), "Give a list of its values."))
         }
-        None => {
-            problems.extend(refuse(format!("The axis `{key}` is a table that is not understood."), SHAPES));
-            return Vec::new();
-        }
-        Some(Err(message)) => {
-            problems.extend(refuse(format!("The axis `{key}`: {message}"), SHAPES));
-            return Vec::new();
-        }
-        Some(Ok(numbers)) => numbers,
+        None => Err((format!("The axis `{key}`: `{rule}` takes a list of three numbers."), SHAPES)),
+        Some(triple) => rules::values(rule, triple, rules::Axis { key, seed, whole }).map_err(|message| {
+            (format!("The axis `{key}`: {message}"), "See `mistilt schema`, or docs/reference/study-keys.md, for every rule.")
+        }),
     };
-    let mut out = Vec::with_capacity(numbers.len());
-    for number in numbers {
-        let whole = kind == Kind::Integer;
+    let made = match made {
+        Ok(made) => made,
+        Err((message, help)) => {
+            problems.push(Problem::at(&node.place, message, "no values come of this", help));
+            return Vec::new();
+        }
+    };
+    let mut out = Vec::with_capacity(made.len());
+    for number in made {
         if whole && number.fract() != 0.0 {
-            problems.extend(refuse(format!("The axis `{key}` comes to {number}, and its values are whole numbers."), SHAPES));
+            let message = format!("The axis `{key}` comes to {number}, and its values are whole numbers.");
+            problems.push(Problem::at(&node.place, message, "no values come of this", SHAPES));
             return Vec::new();
         }
         if let Some(problem) = check::range_problem(&node.place, number, leaf, key.rsplit('.').next().unwrap_or(key)) {
@@ -227,48 +297,4 @@ fn triple(list: &Node) -> Option<[f64; 3]> {
     let Value::List(items) = &list.value else { return None };
     let numbers: Option<Vec<f64>> = items.iter().map(|item| item.value.number()).collect();
     numbers?.try_into().ok()
-}
-
-fn linspace(first: f64, last: f64, count: f64) -> Result<Vec<f64>, String> {
-    if count.fract() != 0.0 || !(1.0..=MAX_POINTS as f64).contains(&count) {
-        return Err(format!("linspace = [first, last, how_many] makes 1 to {MAX_POINTS} values, not {count}."));
-    }
-    let (n, scale) = (count as usize, first.abs().max(last.abs()));
-    let at = |i: usize| if n == 1 { first } else { first + (last - first) * (i as f64 / (n - 1) as f64) };
-    Ok((0..n).map(|i| rounded(at(i), scale)).collect())
-}
-
-fn range(start: f64, stop: f64, step: f64) -> Result<Vec<f64>, String> {
-    let steps = (stop - start) / step;
-    if step == 0.0 || steps < 0.0 || !steps.is_finite() {
-        return Err(format!("range = [start, stop, step] never comes from {start} to {stop} by steps of {step}."));
-    }
-    // A billionth of a step forgives the rounding of decimal steps: 0 to 0.3 by 0.1 has four values.
-    let count = (steps + 1e-9).floor() + 1.0;
-    if count > MAX_POINTS as f64 {
-        return Err(format!("range = [{start}, {stop}, {step}] makes {count} values, more than {MAX_POINTS}."));
-    }
-    let scale = start.abs().max(stop.abs());
-    Ok((0..count as usize).map(|i| rounded(start + i as f64 * step, scale)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn range_includes_the_stop_when_hit_and_decimal_steps_print_short() {
-        assert_eq!(range(0.0, 0.3, 0.1).unwrap(), [0.0, 0.1, 0.2, 0.3]);
-        assert_eq!(range(0.0, 10.0, 4.0).unwrap(), [0.0, 4.0, 8.0]);
-        assert_eq!(range(5.0, -5.0, -5.0).unwrap(), [5.0, 0.0, -5.0]);
-        assert!(range(0.0, 1.0, -0.1).is_err() && range(0.0, 1.0, 0.0).is_err() && range(0.0, 1e9, 1e-9).is_err());
-    }
-
-    #[test]
-    fn linspace_ends_exactly_and_crosses_zero_exactly() {
-        assert_eq!(linspace(-10.0, 10.0, 11.0).unwrap()[5].to_bits(), 0.0_f64.to_bits());
-        assert_eq!(linspace(0.0, 1.0, 4.0).unwrap(), [0.0, 0.333_333_333_33, 0.666_666_666_67, 1.0]);
-        assert_eq!(linspace(3.0, 9.0, 1.0).unwrap(), [3.0]);
-        assert!(linspace(0.0, 1.0, 0.0).is_err() && linspace(0.0, 1.0, 2.5).is_err());
-    }
 }

@@ -31,7 +31,8 @@ pub(super) fn table(node: &Node, schema: &Json, path: &str, swept: &[String], pr
     }
 }
 
-fn join(path: &str, key: &str) -> String {
+/// A dotted path and one more key.
+pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 

@@ -89,7 +89,8 @@ impl Plan {
             total.transmissions += size.transmissions;
             total.seconds += part.image_seconds + part.point_seconds * p.places.len() as f64;
             total.memory_bytes = total.memory_bytes.max(size.memory_bytes(p, threads));
-            total.disk_bytes += size.stack_bytes + POINT * p.places.len() as f64 * p.detectors.len() as f64;
+            let (images, rows) = (p.detectors.len() as f64, (p.detectors.len() * p.shared.measure.estimators.len()) as f64);
+            total.disk_bytes += size.stack_bytes + p.places.len() as f64 * (ENTRY + IMAGE * images + ROW * rows);
             total.parts.push(part);
         }
         Ok(total)
@@ -98,10 +99,14 @@ impl Plan {
 
 /// Reading, tables, figures and page, s.
 const START: f64 = 0.5;
-/// Page, figures and tables of a usual study, bytes.
-const PAGE: f64 = 2e6;
-/// Records, kept image and its truth, of one point and detector, bytes.
-const POINT: f64 = 4.0 * 110.0 * 110.0 + 12e3;
+/// Page, figures and provenance of a usual study, bytes.
+const PAGE: f64 = 0.5e6;
+/// The measurement of one point in the store, bytes.
+const ENTRY: f64 = 1.6e3;
+/// A kept image with its truth, bytes.
+const IMAGE: f64 = 4.0 * 110.0 * 110.0 + 7.5e3;
+/// A row in `records.csv`, `records.npz` and the page, bytes; texts in the archive are as wide as the longest allowed.
+const ROW: f64 = 4.4e3;
 /// What the program needs before it begins, bytes.
 const PROGRAM: f64 = 25e6;
 
@@ -153,6 +158,8 @@ impl Size {
         };
         let images_bytes = 16.0 * p.illuminations.iter().map(coefficients).sum::<f64>() * (p.exits.len() * p.detectors.len()) as f64;
         let groups = compute::scattering_matrix(p).group_count() as f64;
+        // The atoms and settings in the entry's head.
+        const HEAD: f64 = 10e3;
         Self {
             classes,
             configurations,
@@ -164,7 +171,7 @@ impl Size {
             transmissions,
             images_bytes,
             groups,
-            stack_bytes: images_bytes * groups / (p.specimen.period as f64).powi(2),
+            stack_bytes: HEAD + images_bytes * groups / (p.specimen.period as f64).powi(2),
         }
     }
 
@@ -270,20 +277,29 @@ fn exits(p: &Propagation, study: &ScatteringStudy<'_>, engine: &dyn Engine, c: &
     Ok(())
 }
 
-/// The measurement of one point, in an image of Gaussian columns as large as the real one.
+/// The measurement of one point, in an image of Gaussian columns as large as the real one; of the frames of a camera one is timed.
 fn point(p: &Propagation) -> Result<f64, RunError> {
+    let mut point = Point { index: 0, values: Vec::new(), config: p.shared.clone() };
+    let Some(mut camera) = point.config.camera.take() else { return measured(p, &point) };
+    let noiseless = measured(p, &point)?;
+    let frames = f64::from(std::mem::replace(&mut camera.repeats, 1));
+    point.config.camera = Some(camera);
+    Ok(noiseless + frames * (measured(p, &point)? - noiseless).max(0.0))
+}
+
+/// Seconds to measure a point.
+fn measured(p: &Propagation, point: &Point) -> Result<f64, RunError> {
     let images = gaussian_images(p);
-    let point = Point { index: 0, values: Vec::new(), config: p.shared.clone() };
     let place = Place { point: 0, illumination: 0, exit: 0 };
     let start = Instant::now();
-    measure::records(p, &images, place, &point)?;
+    measure::records(p, &images, place, point)?;
     let once = start.elapsed().as_secs_f64();
     // The first is slower than the rest; a long one need not run twice.
     if once > 0.1 {
         return Ok(once);
     }
     let start = Instant::now();
-    (0..3).try_for_each(|_| measure::records(p, &images, place, &point).map(drop))?;
+    (0..3).try_for_each(|_| measure::records(p, &images, place, point).map(drop))?;
     Ok(start.elapsed().as_secs_f64() / 3.0)
 }
 

@@ -94,15 +94,22 @@ impl Table {
     }
 }
 
-/// Whether a column holds a result to compare: the measured and the true shift and the intensity; the apparent shift is their difference.
+/// Whether a column holds a result to compare: the measured and the true shift and the intensity; the apparent shift is their difference. Of the
+/// frames of a camera only the apparent shift is in the table.
 fn is_result(column: &str) -> bool {
-    column.starts_with("measured_") || column.starts_with("true_") || column == "mean_intensity_fraction" || column == "lost_fraction"
+    column.starts_with("measured_")
+        || column.starts_with("frames_apparent_")
+        || column.starts_with("true_")
+        || column == "mean_intensity_fraction"
+        || column == "lost_fraction"
 }
 
-/// Standard error of a measured shift in one row: phonons and, where there is a camera, noise.
+/// Standard error of a measured shift in one row: phonons and, in the frames of a camera, noise.
 fn sigma(table: &Table, row: &csv::StringRecord, quantity: &str) -> Option<f64> {
-    let axis = quantity.strip_prefix("measured_")?;
-    let parts = [format!("sampling_sigma_{axis}"), format!("standard_error_{axis}")];
+    let frames = quantity.strip_prefix("frames_apparent_");
+    let axis = frames.or(quantity.strip_prefix("measured_"))?;
+    let mut parts = vec![format!("sampling_sigma_{axis}")];
+    parts.extend(frames.map(|axis| format!("frames_sigma_{axis}")));
     let known: Vec<f64> = parts.iter().filter_map(|name| table.number(row, name)).filter(|s| s.is_finite()).collect();
     (!known.is_empty()).then(|| known.iter().map(|s| s * s).sum::<f64>().sqrt())
 }

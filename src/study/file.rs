@@ -1,14 +1,20 @@
 //! The study file as typed: one table a room, every key with its unit, range and default. The JSON Schema and the checks come from here.
 
+use super::camera_table::CameraTable;
+use super::sweep_table::SweepTable;
+use crate::scene::SceneSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// A mistilt study: one setting of crystal, microscope, simulation and measurement, and the sweep that varies it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "mistilt study")]
 pub struct StudyFile {
+    /// Study files to build on, paths from this file's folder: what this file says lies over what they say, and later ones over earlier ones.
+    /// Tables are merged key by key; lists and axes are replaced. Default: none.
+    #[serde(default)]
+    pub include: Vec<String>,
     /// Short name of the study: letters, digits, `-`, `_`; it names the results folder.
     #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,64}$"))]
     pub name: String,
@@ -23,12 +29,17 @@ pub struct StudyFile {
     pub crystal: CrystalTable,
     /// The microscope.
     pub microscope: MicroscopeSettings,
+    /// A scene of many cells in place of one repeated cell. Default: none.
+    pub scene: Option<SceneSettings>,
     /// How the images are computed. Default: a scattering matrix with frozen phonons.
     #[serde(default)]
     pub simulation: SimulationTable,
     /// How columns are measured in the images. Default: all three estimators.
     #[serde(default)]
     pub measure: MeasureSettings,
+    /// How images are recorded. Default: not at all; columns are measured in the noiseless image.
+    #[serde(default)]
+    pub camera: Option<CameraTable>,
     /// What the report shows.
     #[serde(default)]
     pub report: ReportSettings,
@@ -37,7 +48,8 @@ pub struct StudyFile {
     pub sweep: SweepTable,
 }
 
-fn default_seed() -> u64 {
+/// The seed of a study that names none.
+pub(super) fn default_seed() -> u64 {
     1
 }
 
@@ -48,6 +60,7 @@ pub struct CrystalTable {
     /// Name of a structure that ships, such as "bifeo3-r3c" (`mistilt structures` lists them). Give this or `file`.
     pub structure: Option<String>,
     /// Path of a structure file (CIF, POSCAR, extended XYZ), relative to the study file. Give this or `structure`.
+    #[schemars(extend("x-path" = true))]
     pub file: Option<String>,
     /// Zone axis [u, v, w] along the beam, whole numbers of -100 to 100. Default [0, 0, 1].
     #[serde(default = "beam_along_c")]
@@ -357,44 +370,4 @@ impl Default for ReportSettings {
     fn default() -> Self {
         Self { figures: true, x: None, images_at: Vec::new() }
     }
-}
-
-/// What varies from point to point: the points are the product of all axes, the first slowest, the last fastest.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct SweepTable {
-    /// Groups of axes that walk together instead of multiplying, such as `[["crystal.specimen_tilt_x_mrad", "crystal.specimen_tilt_y_mrad"]]`.
-    pub zip: Vec<Vec<String>>,
-    /// Axes by the dotted name of the key they vary; each replaces the value that its table holds.
-    pub axes: BTreeMap<String, AxisTable>,
-}
-
-/// Values of an axis.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum AxisTable {
-    /// Numbers, one by one.
-    Numbers(Vec<f64>),
-    /// Names, one by one.
-    Names(Vec<String>),
-    /// Switches, one by one.
-    Switches(Vec<bool>),
-    /// Numbers by a rule.
-    Spaced(Spacing),
-}
-
-/// Numbers by a rule.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged, deny_unknown_fields)]
-pub enum Spacing {
-    /// Evenly spaced numbers, both ends included.
-    Linspace {
-        /// [first, last, how many].
-        linspace: [f64; 3],
-    },
-    /// Numbers by a step; the stop is included when a step hits it.
-    Range {
-        /// [start, stop, step].
-        range: [f64; 3],
-    },
 }

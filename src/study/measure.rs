@@ -1,6 +1,7 @@
 //! From the images of a point to its records: column positions by every estimator, the shift B − A, its truth and its sampling error; pm.
 
 use super::compute::Images;
+use super::frame::{self, FrameStatistics};
 use super::plan::{Place, Propagation};
 use super::spec::{Estimator as EstimatorName, MeasureSettings, Point};
 use super::{RunError, setup};
@@ -34,6 +35,8 @@ pub struct Record {
     pub intensity: f64,
     /// Fraction of the beam lost through the band limit.
     pub lost: f64,
+    /// What the frames of the camera say; `None` without a camera.
+    pub frames: Option<FrameStatistics>,
     /// Engine.
     pub engine: String,
     /// Seed of the point.
@@ -46,7 +49,23 @@ fn estimator_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D:
 }
 
 impl Record {
-    /// Measured minus true, pm.
+    /// What the study reports, measured minus true, pm: the mean over the frames of the camera, or the noiseless measurement without one.
+    #[must_use]
+    pub fn reported_pm(&self) -> Option<[f64; 2]> {
+        match &self.frames {
+            Some(frames) => Some(frames.apparent_pm).filter(|a| a.iter().all(|v| v.is_finite())),
+            None => self.apparent_pm(),
+        }
+    }
+
+    /// Standard error of what the study reports, pm: of the sampling of phonons and, with a camera, of the frames; NaN where one is unknown.
+    #[must_use]
+    pub fn reported_sigma_pm(&self) -> [f64; 2] {
+        let frames = self.frames.map_or([0.0; 2], |f| f.sigma_pm);
+        [0, 1].map(|c| self.sampling_sigma_pm[c].hypot(frames[c]))
+    }
+
+    /// Measured minus true in the noiseless image, pm.
     #[must_use]
     pub fn apparent_pm(&self) -> Option<[f64; 2]> {
         self.measured_pm.as_ref().ok().map(|m| [m[0] - self.true_pm[0], m[1] - self.true_pm[1]])
@@ -69,13 +88,18 @@ pub fn records(propagation: &Propagation, images: &Images, place: Place, point: 
     let true_pm = mean(truth.iter().map(|cell| cell.shift_pm));
     let thickness_angstrom = propagation.specimen.stack.thickness_angstrom(propagation.exits[place.exit]);
     let mut out = Vec::new();
-    for detector in setup::detectors(&point.config.microscope) {
+    for (channel, detector) in setup::detectors(&point.config.microscope).into_iter().enumerate() {
         // The plan gathered every detector of every point.
         let Some(index) = propagation.detectors.iter().position(|d| *d == detector) else { continue };
         let groups = blurred(images, place, index, point.config.microscope.source_fwhm_angstrom);
         let whole = combine(&groups, None);
         let frame = Frame { slab, truth: &truth, tilt_mrad: point.config.crystal.specimen_tilt_mrad, thickness_angstrom };
-        for &name in &point.config.measure.estimators {
+        let sharp = point.config.camera.as_ref().map(|_| combine(&blurred(images, place, index, 0.0), None));
+        let frames = match &sharp {
+            Some(sharp) => frame::statistics(sharp, slab, &truth, &frame.seen(&whole, &point.config.measure), point, channel)?,
+            None => Vec::new(),
+        };
+        for (number, &name) in point.config.measure.estimators.iter().enumerate() {
             let shift = |image: &FourierImage| frame.shift_pm(image, &point.config.measure, name);
             let apparent = shift(&whole);
             let sigma = jackknife(&groups, &shift);
@@ -89,6 +113,7 @@ pub fn records(propagation: &Propagation, images: &Images, place: Place, point: 
                 sampling_sigma_pm: sigma,
                 intensity: whole.mean(),
                 lost: images.stack.lost[place.illumination][place.exit],
+                frames: frames.get(number).copied(),
                 engine: images.stack.engine.clone(),
                 seed: point.config.seed,
             });
@@ -162,13 +187,39 @@ impl Frame<'_> {
         let near = [0, 1].map(|c| truth[c] + depth * 1e-3 * self.tilt_mrad[c]);
         let window = Window { radius_angstrom: settings.window_radius_angstrom, sample_angstrom: settings.sample_angstrom };
         let summit = measure(image, near, &window, Estimator::Maximum);
-        let estimator = match name {
-            EstimatorName::Maximum => return summit,
-            EstimatorName::Gaussian => Estimator::Gaussian,
-            EstimatorName::CentreOfMass => Estimator::CentreOfMass,
-        };
-        measure(image, summit.map_or(near, |fit| fit.position), &window, estimator)
+        if name == EstimatorName::Maximum {
+            return summit;
+        }
+        measure(image, summit.map_or(near, |fit| fit.position), &window, estimator(name))
     }
+
+    /// For each column how far its maximum in the noiseless image stands from its true place, Å; 0 where there is none.
+    fn seen(&self, image: &FourierImage, settings: &MeasureSettings) -> Vec<[f64; 2]> {
+        let offset = |i: usize| {
+            let truth = self.slab.columns[i].position_angstrom;
+            let summit = self.column(image, settings, EstimatorName::Maximum, i);
+            summit.map_or([0.0; 2], |fit| [0, 1].map(|c| fit.position[c] - truth[c]))
+        };
+        (0..self.slab.columns.len()).map(offset).collect()
+    }
+}
+
+/// The estimator that a study file names.
+#[must_use]
+pub fn estimator(name: EstimatorName) -> Estimator {
+    match name {
+        EstimatorName::Maximum => Estimator::Maximum,
+        EstimatorName::Gaussian => Estimator::Gaussian,
+        EstimatorName::CentreOfMass => Estimator::CentreOfMass,
+    }
+}
+
+/// The image of a point on one detector, as a point source would show it.
+#[must_use]
+pub fn sharp_image(propagation: &Propagation, images: &Images, place: Place, point: &Point, detector: usize) -> Option<FourierImage> {
+    let wanted = setup::detectors(&point.config.microscope).into_iter().nth(detector)?;
+    let index = propagation.detectors.iter().position(|d| *d == wanted)?;
+    Some(combine(&blurred(images, place, index, 0.0), None))
 }
 
 fn blurred(images: &Images, place: Place, detector: usize, source_fwhm_angstrom: f64) -> Vec<(f64, FourierImage)> {

@@ -53,6 +53,9 @@ impl Plan {
         let mut keys: Vec<String> = Vec::new();
         let mut propagations: Vec<Propagation> = Vec::new();
         for (index, point) in points.iter().enumerate() {
+            if point.config.scene.is_some() {
+                return Err(RunError::HasScene);
+            }
             let key = shared_key(point);
             let number = if let Some(number) = keys.iter().position(|k| *k == key) {
                 number

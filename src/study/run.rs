@@ -1,20 +1,20 @@
 //! Runs a study through its store, and publishes what came of it: table, images, figures, provenance and report.
 
 use super::compute::Images;
+use super::explore::Shown;
 use super::interrupt::Interrupt;
 use super::measure::{self, Record};
 use super::plan::{Place, Plan, Propagation};
 use super::share::Share;
 use super::spec::{Point, Study};
 use super::store::{Draft, PROVENANCE};
-use super::story::{self, Shown};
 use super::table::{self, Table};
 use super::vault::Vault;
 use super::vault_lock::Holder;
 use super::work::{State, Work};
-use super::{RunError, setup, slurm};
+use super::{RunError, frame, setup, slurm, story};
 use crate::crystal::Site;
-use crate::image::{FourierImage, Image, Truth, TruthCell, TruthColumn};
+use crate::image::{FourierImage, Image, Metadata, Raster, Truth, TruthCell, TruthColumn};
 use crate::multislice::DeviceChoice;
 use crate::numerics::grid::combine;
 use serde_json::{Value as Json, json};
@@ -308,11 +308,20 @@ pub fn simulate(
     let propagation = &plan.propagations[0];
     let images = Images::compute(propagation, progress)?;
     let place = propagation.places[0];
-    let image = measure::image(propagation, &images, place, point, detector)
-        .ok_or(RunError::NoSuchPoint { asked: detector, points: point.config.microscope.detectors.len() })?;
-    let records = measure::records(propagation, &images, place, point)?;
-    let pixels = pixels(propagation, &image, place, point, detector, field).map_err(image_error(Path::new("image")))?;
-    Ok((pixels, records))
+    let missing = || RunError::NoSuchPoint { asked: detector, points: point.config.microscope.detectors.len() };
+    let image = measure::image(propagation, &images, place, point, detector).ok_or_else(missing)?;
+    let mut clean = pixels(propagation, &image, place, point, detector, field).map_err(image_error(Path::new("image")))?;
+    // One frame is asked for, not the statistics of many.
+    let mut noiseless = point.clone();
+    let camera = noiseless.config.camera.take();
+    let records = measure::records(propagation, &images, place, &noiseless)?;
+    let Some(camera) = &camera else { return Ok((clean, records)) };
+    let sharp = measure::sharp_image(propagation, &images, place, point, detector).ok_or_else(missing)?;
+    let raster = Raster::square([0.0; 2], field.side_angstrom, field.pixel_angstrom);
+    let exposure = frame::expose(&sharp, point, camera, raster, 0, detector)?.with_truth(clean.truth.take().unwrap_or_default());
+    let notes = exposure.image.metadata.notes.clone();
+    let metadata = Metadata { notes, ..clean.metadata };
+    Ok((Image { metadata, ..exposure.image }, records))
 }
 
 /// An image of a few cells in pixels, with calibration, microscope and truth.
@@ -416,5 +425,6 @@ fn provenance(study: &Study, plan: &Plan, records: &[Record], seconds: f64) -> J
         "overrides": study.overrides,
         "study_file": study.source.name,
         "study_text": study.source.text,
+        "included": study.included.iter().map(|s| json!({ "file": s.name, "text": s.text })).collect::<Vec<_>>(),
     })
 }

@@ -2,9 +2,13 @@
 
 use crate::artifact::ArtifactError;
 use crate::crystal::CrystalError;
+use crate::dcnn::DcnnError;
+use crate::detection::CameraError;
 use crate::multislice::MultisliceError;
 use crate::report::ReportError;
+use crate::scene::SceneError;
 use crate::specimen::CutError;
+use crate::windows::WindowsError;
 use std::path::PathBuf;
 
 /// Why a study could not run, or could not keep its results.
@@ -27,12 +31,39 @@ pub enum RunError {
     /// Sampling, band limit, counters.
     #[error(transparent)]
     Multislice(#[from] MultisliceError),
+    /// The camera, or what it was to expose.
+    #[error(transparent)]
+    Camera(#[from] CameraError),
+    /// The scene.
+    #[error(transparent)]
+    Scene(#[from] SceneError),
+    /// A command that needs a scene got a study without.
+    #[error("the study has no [scene]; add the table, such as: [scene] size_cells = [16, 16], pattern = \"wall-180\"")]
+    NoScene,
+    /// A command that measures one repeated cell got a scene.
+    #[error(
+        "the study has a [scene], and this command measures one repeated cell; `mistilt scenes` and `mistilt simulate` image scenes, \
+         or leave out the table"
+    )]
+    HasScene,
     /// No library, response or verdict.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
     /// A figure or the page.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// The images, labels or dataset a network shall learn from.
+    #[error("{reason}")]
+    TrainingData {
+        /// Which file, what is wrong with it, and what to do.
+        reason: String,
+    },
+    /// Windows.
+    #[error(transparent)]
+    Windows(#[from] WindowsError),
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] DcnnError),
     /// The results folder holds something else.
     #[error("{} exists and is no folder of mistilt results; choose another with -o, or move it away", .path.display())]
     NotOurs {
@@ -47,6 +78,9 @@ pub enum RunError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A command about the camera, and a study without one.
+    #[error("the study has no [camera]; add the table, or begin with --set camera.preset=raw")]
+    NoCamera,
     /// A folder that should hold results does not.
     #[error("{} is no folder of mistilt results: it has no provenance.json", .path.display())]
     NoResults {

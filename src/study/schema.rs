@@ -1,6 +1,7 @@
 //! The JSON Schema (draft 2020-12) of a study file, made from its types, and the look-ups in it that the checks use.
 
 use super::file::StudyFile;
+use super::rules;
 use serde_json::{Map, Value as Json, json};
 use std::sync::LazyLock;
 
@@ -18,7 +19,11 @@ static PUBLISHED: LazyLock<Json> = LazyLock::new(|| {
     if let Some(node) = root.pointer_mut("/$defs/SweepTable/properties/axes").and_then(Json::as_object_mut) {
         node.extend(axes);
     }
-    own_or_swept(&mut root);
+    if let Some(rule) = root.pointer_mut("/$defs/AxisRule").and_then(Json::as_object_mut) {
+        let one = rules::NAMES.iter().chain(["values"].iter()).map(|name| json!({ "required": [name] }));
+        rule.insert("oneOf".into(), one.collect());
+    }
+    own_swept_or_included(&mut root);
     root
 });
 
@@ -39,21 +44,32 @@ pub(super) fn root() -> &'static Json {
     &TYPES
 }
 
-/// Turns "the table needs the key" into "the table or an axis has the key", for keys that can be swept.
-fn own_or_swept(root: &mut Json) {
+/// Turns "the table needs the key" into "the table, an axis or an included file has it"; of a file an editor cannot know what it holds.
+fn own_swept_or_included(root: &mut Json) {
+    let swept: Vec<String> = sweepable_in(&TYPES).into_iter().map(|(path, _)| path).collect();
+    let included = json!({ "required": ["include"] });
     let mut rules = Vec::new();
-    for (path, _) in sweepable_in(&TYPES) {
-        let [table, key] = path.split('.').collect::<Vec<_>>()[..] else { continue };
+    if let Some(needed) = root.as_object_mut().and_then(|map| map.remove("required")) {
+        rules.push(json!({ "anyOf": [{ "required": needed }, included] }));
+    }
+    let tables: Vec<String> =
+        root.get("properties").and_then(Json::as_object).into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    for table in tables {
         let definition = root.pointer(&format!("/properties/{table}/$ref")).and_then(Json::as_str).unwrap_or_default();
-        let pointer = format!("{}/required", definition.trim_start_matches('#'));
-        let Some(needed) = root.pointer_mut(&pointer).and_then(Json::as_array_mut) else { continue };
-        let before = needed.len();
-        needed.retain(|name| name != key);
-        if needed.len() < before {
-            let swept = json!({ "required": ["sweep"], "properties": {
-                "sweep": { "required": ["axes"], "properties": { "axes": { "required": [path] } } }
-            } });
-            rules.push(json!({ "anyOf": [{ "properties": { table: { "required": [key] } } }, swept] }));
+        let pointer = definition.trim_start_matches('#').to_owned();
+        let Some(needed) = root.pointer_mut(&pointer).and_then(Json::as_object_mut).and_then(|map| map.remove("required")) else {
+            continue;
+        };
+        for key in needed.as_array().into_iter().flatten().filter_map(Json::as_str) {
+            let mut ways = vec![json!({ "properties": { &table: { "required": [key] } } })];
+            let path = format!("{table}.{key}");
+            if swept.contains(&path) {
+                ways.push(json!({ "required": ["sweep"], "properties": {
+                    "sweep": { "required": ["axes"], "properties": { "axes": { "required": [path] } } }
+                } }));
+            }
+            ways.push(included.clone());
+            rules.push(json!({ "anyOf": ways }));
         }
     }
     if let Some(map) = root.as_object_mut() {
@@ -62,7 +78,7 @@ fn own_or_swept(root: &mut Json) {
 }
 
 /// TOML has no null: an optional key is left out, so `null` only clutters what an editor shows.
-fn drop_null(node: &mut Json) {
+pub(super) fn drop_null(node: &mut Json) {
     match node {
         Json::Object(map) => {
             if let Some(Json::Array(types)) = map.get_mut("type") {
@@ -97,10 +113,13 @@ fn axes_schema(root: &Json) -> Map<String, Json> {
             map.remove("default");
         }
         let list = json!({ "type": "array", "items": items, "minItems": 1 });
-        let mut shapes = vec![list];
-        if matches!(kind(root, leaf), Kind::Number | Kind::Integer) {
-            shapes.push(json!({ "$ref": "#/$defs/Spacing" }));
-        }
+        let rule = if matches!(kind(root, leaf), Kind::Number | Kind::Integer) {
+            json!({ "$ref": "#/$defs/AxisRule" })
+        } else {
+            let when = json!({ "$ref": "#/$defs/AxisRule/properties/when" });
+            json!({ "type": "object", "properties": { "values": list, "when": when }, "required": ["values"], "additionalProperties": false })
+        };
+        let shapes = [list, rule];
         let axis = json!({ "description": leaf.get("description"), "anyOf": shapes });
         match path.strip_prefix("microscope.detectors.*.") {
             Some(key) => of_detectors.insert(format!(r"^microscope\.detectors\.[A-Za-z0-9_-]+\.{key}$"), axis),
@@ -162,6 +181,11 @@ pub(super) fn required(table: &Json) -> Vec<&str> {
     list.into_iter().flatten().filter_map(Json::as_str).collect()
 }
 
+/// A definition of the types, by name.
+pub(super) fn definition(name: &str) -> Option<&'static Json> {
+    TYPES.get("$defs")?.get(name)
+}
+
 /// What the elements of a list are.
 pub(super) fn items(list: &Json) -> Option<&Json> {
     resolve(&TYPES, list).get("items")
@@ -201,7 +225,7 @@ pub(super) fn sweepable() -> Vec<(String, &'static Json)> {
 
 fn sweepable_in(root: &Json) -> Vec<(String, &Json)> {
     let mut out = Vec::new();
-    for key in ["seed", "crystal", "microscope", "simulation", "measure"] {
+    for key in ["seed", "crystal", "microscope", "simulation", "measure", "scene", "camera"] {
         if let Some(node) = root.get("properties").and_then(|p| p.get(key)) {
             collect(root, key.to_owned(), node, &mut out);
         }
@@ -246,8 +270,23 @@ mod tests {
 
     #[test]
     fn every_key_is_described_with_its_unit_and_default() {
-        let units =
-            [("_mrad", "mrad"), ("_nm", "nm"), ("_angstrom", "Å"), ("_kv", "kV"), ("_deg", "degrees"), ("_um", "µm"), ("_mm", "mm")];
+        let units = [
+            ("_mrad", "mrad"),
+            ("_nm", "nm"),
+            ("_angstrom", "Å"),
+            ("_angstrom2", "Å²"),
+            ("_kv", "kV"),
+            ("_deg", "degrees"),
+            ("_um", "µm"),
+            ("_mm", "mm"),
+            ("_pm", "pm"),
+            ("_pm_per_row", "pm a row"),
+            ("_us", "µs"),
+            ("_hz", "Hz"),
+            ("_pa", "pA"),
+            ("_percent", "%"),
+            ("_e", "electrons"),
+        ];
         for (path, node) in sweepable() {
             let text = node["description"].as_str().unwrap_or_else(|| panic!("{path} has no description"));
             for (suffix, unit) in units {

@@ -55,13 +55,19 @@ pub fn beam(microscope: &MicroscopeSettings) -> Beam {
 
 /// The grid, band limit and numerics of a point.
 pub fn setting(config: &PointConfig, specimen: &Specimen) -> Result<Setting, RunError> {
-    let factors = match config.simulation.scattering_factors {
-        ScatteringFactors::Lobato => Factors::Lobato,
-        ScatteringFactors::Kirkland => Factors::Kirkland,
-    };
     let cell = specimen.stack.slab.in_plane_angstrom;
     let simulation = &config.simulation;
+    let factors = factors(simulation);
     Ok(Setting::new(cell, simulation.pixel_angstrom, beam(&config.microscope), factors, simulation.oversampling as usize)?)
+}
+
+/// The scattering factors a point asks for.
+#[must_use]
+pub fn factors(simulation: &SimulationSettings) -> Factors {
+    match simulation.scattering_factors {
+        ScatteringFactors::Lobato => Factors::Lobato,
+        ScatteringFactors::Kirkland => Factors::Kirkland,
+    }
 }
 
 /// The device a point runs on, of what was asked for.

@@ -4,18 +4,18 @@ use super::axes::{Axis, AxisValue};
 use super::check::{nearest, quoted};
 use super::error::{Problem, Source, StudyError};
 use super::tree::Node;
-use super::validate;
+use super::{includes, validate};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use super::camera_table::FrameSettings;
+pub use crate::scene::SceneSettings;
 
 pub use super::file::{
     AberrationSettings, CrystalAxes, DetectorSettings, Estimator, MeasureSettings, Method, MicroscopeSettings, Precision, ReportSettings,
     ScatteringFactors, TiltRaster,
 };
-
-/// Largest study file that is read, bytes.
-const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A checked study.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub struct Study {
     pub overrides: Vec<String>,
     /// The study file: its path as given, and its text.
     pub source: Arc<Source>,
+    /// The files that it includes, in the order in which they were read.
+    pub included: Vec<Arc<Source>>,
     pub(super) points: Vec<Point>,
     pub(super) tree: Node,
 }
@@ -60,6 +62,12 @@ pub struct PointConfig {
     pub simulation: SimulationSettings,
     /// How columns are measured.
     pub measure: MeasureSettings,
+    /// How the image is exposed to frames; `None` measures the noiseless image alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub camera: Option<FrameSettings>,
+    /// The scene, where there is one in place of a repeated cell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scene: Option<SceneSettings>,
 }
 
 /// The crystal under the beam. Image axes: x right, y down, z along the beam.
@@ -140,26 +148,18 @@ pub enum Slicing {
 impl Study {
     /// Reads and checks a study file; `overrides` are `key=value` as for `--set`. Paths in the file count from its folder.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self, StudyError> {
-        let unreadable = |reason: String| StudyError::Unreadable { path: path.to_owned(), reason };
-        let meta = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?;
-        if !meta.is_file() {
-            return Err(unreadable("it is no file".into()));
-        }
-        if meta.len() > MAX_FILE_BYTES {
-            return Err(unreadable(format!("it has {} bytes, and a study file has at most {MAX_FILE_BYTES}", meta.len())));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
+        let text = includes::text_of(path).map_err(|reason| StudyError::Unreadable { path: path.to_owned(), reason })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Self::parse(&path.display().to_string(), &text, folder, overrides)
     }
 
-    /// Checks the text of a study called `name` in messages, whose paths count from `folder`.
+    /// Checks the text of a study called `name` in messages, whose paths (of structures, of included files) count from `folder`.
     pub fn parse(name: &str, text: &str, folder: &Path, overrides: &[String]) -> Result<Self, StudyError> {
         let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned() });
         validate::study(&source, folder, overrides).map_err(|problems| StudyError::Invalid { problems })
     }
 
-    /// Every point, by index: the product of the axes, the first slowest. A study without axes has one point.
+    /// Every point, by index: the product of the axes, the first slowest, less what conditions take away. A study without axes has one point.
     #[must_use]
     pub fn points(&self) -> &[Point] {
         &self.points

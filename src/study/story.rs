@@ -1,30 +1,24 @@
 //! Tells a study: what its numbers say in sentences, its figures, and the page that explains them.
 
-use super::measure::{self, Record};
-use super::plan::{Place, Plan, Propagation};
-use super::run::repeats;
-use super::spec::{Point, Study};
+use super::explore::{self, Shown};
+use super::figures::{self, Chart};
+use super::measure::Record;
+use super::plan::{Plan, Propagation};
+use super::spec::Study;
 use super::store::Draft;
 use super::table::Table;
 use super::trend::{Trend, trends};
-use super::{Axis, RunError};
-use crate::crystal::Site;
-use crate::image::FourierImage;
-use crate::numerics::grid::combine;
-use crate::report::{
-    ColumnMark, FigureRef, ImagePanel, ImageRow, LineChart, Marker, Page, Panel, Pixels, Row, Series, Spread, Table as PageTable, Width,
-};
+use super::wording::{label, plain, setting, short};
+use super::{Axis, RunError, frame_story};
+use crate::report::{FigureRef, Page, Table as PageTable};
 use serde_json::Value as Json;
 
-/// Figures of the sweep at most: a larger study shows its first combinations and says so.
-const MAX_FIGURES: usize = 8;
+pub(super) use super::explore::points_to_show;
+
 /// Loss through the band limit above which the reader is warned.
 const LOST_WARNING: f64 = 0.02;
-/// Field of view and pixel of the image panels, Å.
-const FIELD_ANGSTROM: f64 = 8.0;
-const PIXEL_ANGSTROM: f64 = 0.05;
-/// Where the panels start, Å: an A column stands at the origin of the cell, and none should stand on the edge.
-const ORIGIN_ANGSTROM: [f64; 2] = [-1.0, -1.0];
+/// Rows of the page's table at most: a browser sorts these at once, and records.csv holds all.
+const MOST_ROWS: usize = 2000;
 
 /// What the page says, for the terminal.
 #[derive(Debug, Clone, Default)]
@@ -33,78 +27,6 @@ pub(super) struct Told {
     pub answers: Vec<String>,
     /// Warnings.
     pub warnings: Vec<String>,
-}
-
-/// An image to show, with what was found in it.
-#[derive(Debug, Clone)]
-pub(super) struct Shown {
-    /// Index of the point.
-    pub point: usize,
-    panel: ImagePanel,
-}
-
-impl Shown {
-    /// Samples the image and marks the columns of its first estimator and where the columns enter the specimen.
-    #[must_use]
-    pub(super) fn new(propagation: &Propagation, image: &FourierImage, place: Place, point: &Point) -> Self {
-        let side = (FIELD_ANGSTROM / PIXEL_ANGSTROM) as usize;
-        let slab = &propagation.specimen.slab;
-        let estimator = point.config.measure.estimators[0];
-        let fitted = measure::measured_columns(propagation, image, place, point, estimator);
-        let mut markers = Vec::new();
-        for (i, j) in repeats(slab.in_plane_angstrom, FIELD_ANGSTROM) {
-            let shift = combine(slab.in_plane_angstrom, [f64::from(i), f64::from(j)]);
-            let mut mark = |r: [f64; 2], kind| {
-                let [x_px, y_px] = [0, 1].map(|c| (r[c] + shift[c] - ORIGIN_ANGSTROM[c]) / PIXEL_ANGSTROM);
-                if [x_px, y_px].iter().all(|p| (0.0..=side as f64 - 1.0).contains(p)) {
-                    markers.push(Marker { x_px, y_px, kind });
-                }
-            };
-            for column in &slab.columns {
-                mark(column.position_angstrom, if column.site == Site::A { ColumnMark::TrueA } else { ColumnMark::TrueB });
-            }
-            for found in &fitted {
-                let a_site = slab.columns[found.column].site == Site::A;
-                mark(found.position_angstrom, if a_site { ColumnMark::FittedA } else { ColumnMark::FittedB });
-            }
-        }
-        let values = image.sample(ORIGIN_ANGSTROM, PIXEL_ANGSTROM, side, side).into_iter().map(|v| v as f32).collect();
-        let pixels = Pixels { values, width: side, height: side, pixel_size_pm: PIXEL_ANGSTROM * 100.0 };
-        Self { point: point.index, panel: ImagePanel { title: String::new(), pixels, markers, arrows: Vec::new() } }
-    }
-}
-
-/// The points whose images are shown: along the main axis at the asked values, everything else at its last value.
-#[must_use]
-pub(super) fn points_to_show(study: &Study) -> Vec<usize> {
-    let Some(x) = main_axis(study) else { return study.points().iter().take(1).map(|p| p.index).collect() };
-    let axis = &study.axes[x];
-    let numbers: Vec<f64> = axis.values.iter().filter_map(super::AxisValue::number).collect();
-    let wanted: Vec<usize> = if study.report.images_at.is_empty() {
-        let n = axis.values.len();
-        let mut ends = vec![0, n / 2, n - 1];
-        ends.dedup();
-        ends
-    } else {
-        study.report.images_at.iter().filter_map(|v| numbers.iter().position(|n| n == v)).collect()
-    };
-    let chosen = |p: &&Point| {
-        study.axes.iter().enumerate().all(|(i, other)| {
-            let value = &p.values[i].1;
-            if i == x {
-                wanted.iter().any(|&w| axis.values[w] == *value)
-            } else {
-                other.group == axis.group || other.values.last() == Some(value)
-            }
-        })
-    };
-    study.points().iter().filter(chosen).map(|p| p.index).collect()
-}
-
-/// Index of the axis along x of the main figure.
-pub(super) fn main_axis(study: &Study) -> Option<usize> {
-    let key = study.report.x.as_ref()?;
-    study.axes.iter().position(|a| a.key == *key && a.values.iter().all(|v| v.number().is_some()))
 }
 
 /// Writes figures and page into the draft.
@@ -118,21 +40,28 @@ pub(super) fn tell(
     draft: &Draft,
 ) -> Result<Told, RunError> {
     let trends = trends(study, records);
-    let told = Told { answers: answers(study, records, &trends), warnings: [incomplete, &warnings(records)].concat() };
+    let mut told = Told { answers: answers(study, records, &trends), warnings: [incomplete, &warnings(records)].concat() };
+    told.answers.extend(frame_story::answers(records));
+    told.warnings.extend(frame_story::warnings(records));
     let mut figures = Vec::new();
     if study.report.figures {
         let folder = draft.subfolder("figures")?;
-        let charts = charts(study, records);
+        let charts = figures::charts(study, records);
         let many = charts.len() > 1;
-        for (number, (name, chart)) in charts.into_iter().enumerate() {
-            let figure = chart.draw()?;
-            figure.save(&folder, &if many { format!("apparent-shift-{:02}-{name}", number + 1) } else { "apparent-shift".to_owned() })?;
-            figures.push(FigureRef::new(&figure, chart_caption(&chart.title))?);
+        for (number, Chart { stem, lines, caption }) in charts.into_iter().enumerate() {
+            let figure = lines.draw()?;
+            figure.save(&folder, &if many { format!("apparent-shift-{:02}-{stem}", number + 1) } else { "apparent-shift".to_owned() })?;
+            figures.push(FigureRef::new(&figure, caption)?);
         }
-        if !shown.is_empty() {
-            let figure = image_row(study, shown).draw()?;
+        if let Some(chart) = frame_story::precision(study, records) {
+            let figure = chart.draw()?;
+            figure.save(&folder, "precision")?;
+            figures.push(FigureRef::new(&figure, frame_story::PRECISION_CAPTION)?);
+        }
+        if let Some((row, caption)) = explore::image_row(study, shown) {
+            let figure = row.draw()?;
             figure.save(&folder, "images")?;
-            figures.push(FigureRef::new(&figure, image_caption(study))?);
+            figures.push(FigureRef::new(&figure, caption)?);
         }
     }
     let page = Page {
@@ -140,8 +69,10 @@ pub(super) fn tell(
         question: study.question.clone(),
         answers: told.answers.clone(),
         warnings: told.warnings.clone(),
+        setting: setting_line(study, plan),
         settings: settings(study, plan),
         figures,
+        explorer: if study.report.figures { explore::explorer(study, records, shown) } else { None },
         tables: page_tables(study, records, &trends),
         python: "import pandas as pd\nrecords = pd.read_csv(\"records.csv\")\n\nimport numpy as np\ncolumns = np.load(\"records.npz\")          # the same columns\nimage = np.load(\"images/point-0000-DETECTOR.npy\")  # its sidecar .json holds pixel size and truth"
             .to_owned(),
@@ -153,17 +84,10 @@ pub(super) fn tell(
 
 fn answers(study: &Study, records: &[Record], trends: &[Trend]) -> Vec<String> {
     let mut out: Vec<String> = Trend::summary(trends).into_iter().collect();
-    for trend in trends.iter().filter(|t| t.is_tilt) {
-        out.push(trend.sentence());
-    }
-    let largest = records.iter().filter_map(|r| r.apparent_pm().map(|a| (r, a[0].hypot(a[1])))).max_by(|a, b| a.1.total_cmp(&b.1));
+    out.extend(trends.iter().map(Trend::sentence));
+    let largest = records.iter().filter_map(|r| r.reported_pm().map(|a| (r, a[0].hypot(a[1])))).max_by(|a, b| a.1.total_cmp(&b.1));
     if let Some((r, size)) = largest {
-        let place: Vec<String> = study.points()[r.point]
-            .values
-            .iter()
-            .enumerate()
-            .map(|(i, (_, value))| label_value(&study.axes[i], &value.to_string()))
-            .collect();
+        let place = setting(study, &study.points()[r.point], 0..study.axes.len());
         let at = if place.is_empty() { String::new() } else { format!(" ({})", place.join(", ")) };
         out.push(format!("The largest apparent shift of the study is {size:.1} pm: {}, {}{at}.", r.detector, plain(r.estimator)));
     }
@@ -193,142 +117,71 @@ fn warnings(records: &[Record]) -> Vec<String> {
     out
 }
 
-/// One chart for each detector and each combination of the axes that are neither x nor panels.
-fn charts(study: &Study, records: &[Record]) -> Vec<(String, LineChart)> {
-    let Some(x) = main_axis(study) else { return Vec::new() };
-    let panel = panel_axis(study, x);
-    let others: Vec<usize> =
-        (0..study.axes.len()).filter(|&i| i != x && Some(i) != panel && study.axes[i].group != study.axes[x].group).collect();
-    let mut keys: Vec<(String, Vec<String>)> = Vec::new();
-    let key = |r: &Record| {
-        let values = &study.points()[r.point].values;
-        (r.detector.clone(), others.iter().map(|&i| values[i].1.to_string()).collect::<Vec<_>>())
-    };
-    for r in records {
-        if !keys.contains(&key(r)) {
-            keys.push(key(r));
+/// The value of a key at the first point, or that it is swept.
+fn unless_swept(study: &Study, key: &str, value: impl FnOnce() -> String) -> String {
+    if study.axes.iter().any(|axis| axis.key == key && axis.values.len() > 1) { "swept".to_owned() } else { value() }
+}
+
+fn crystals(plan: &Plan) -> String {
+    let mut names: Vec<&str> = plan.propagations.iter().map(|p| p.specimen.crystal.0.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join("; ")
+}
+
+/// Crystal, beam and detectors in a line.
+fn setting_line(study: &Study, plan: &Plan) -> String {
+    let Some(point) = study.points().first() else { return String::new() };
+    let (crystal, m) = (&point.config.crystal, &point.config.microscope);
+    let [u, v, w] = crystal.zone_axis;
+    let mut out = vec![crystals(plan), format!("along [{u} {v} {w}]")];
+    let mut add = |key: &str, text: String| {
+        if unless_swept(study, key, String::new).is_empty() {
+            out.push(text);
         }
-    }
-    keys.truncate(MAX_FIGURES);
-    keys.iter()
-        .map(|k| {
-            let own: Vec<&Record> = records.iter().filter(|r| key(r) == *k).collect();
-            let setting: Vec<String> = others.iter().zip(&k.1).map(|(&i, v)| format!("{} {v}", plain(&study.axes[i].column))).collect();
-            let title = std::iter::once(format!("Apparent B−A shift, {}", k.0)).chain(setting).collect::<Vec<_>>().join(", ");
-            let name: String = k.0.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-            (name, chart(study, x, panel, &own, title))
-        })
-        .collect()
-}
-
-fn chart(study: &Study, x: usize, panel: Option<usize>, records: &[&Record], title: String) -> LineChart {
-    let mut panels: Vec<String> = Vec::new();
-    let panel_of =
-        |r: &Record| panel.map_or(String::new(), |i| label_value(&study.axes[i], &study.points()[r.point].values[i].1.to_string()));
-    let mut estimators: Vec<&str> = Vec::new();
-    for r in records {
-        let name = panel_of(r);
-        if !panels.contains(&name) {
-            panels.push(name);
-        }
-        if !estimators.contains(&r.estimator) {
-            estimators.push(r.estimator);
-        }
-    }
-    let row = |c: usize, axis: &str| Row {
-        y_label: format!("Apparent shift {axis} (pm)"),
-        panels: panels
-            .iter()
-            .map(|name| Panel {
-                title: name.clone(),
-                series: estimators.iter().map(|e| series(study, x, c, e, records.iter().filter(|r| panel_of(r) == *name))).collect(),
-            })
-            .collect(),
     };
-    LineChart {
-        title,
-        x_label: label(&study.axes[x]),
-        rows: vec![row(0, "x"), row(1, "y")],
-        zero_line: true,
-        letters: true,
-        ..LineChart::default()
-    }
+    add("microscope.voltage_kv", format!("{} kV", m.voltage_kv));
+    add("microscope.convergence_mrad", format!("{} mrad", m.convergence_mrad));
+    add("crystal.thickness_nm", format!("{} nm thick", crystal.thickness_nm));
+    out.extend(m.detectors.iter().map(|d| format!("{} {} to {} mrad", d.name, d.inner_mrad, d.outer_mrad)));
+    let swept: Vec<String> = study.axes.iter().filter(|axis| axis.values.len() > 1).map(extent).collect();
+    let points = study.points().len();
+    let swept = if swept.is_empty() { String::new() } else { format!("; {points} points: {}", swept.join(", ")) };
+    format!("{}{swept}.", out.join(", "))
 }
 
-fn series<'a>(study: &Study, x: usize, c: usize, estimator: &str, records: impl Iterator<Item = &'a &'a Record>) -> Series {
-    let mut points: Vec<(f64, f64, f64)> = records
-        .filter(|r| r.estimator == estimator)
-        .map(|r| {
-            let at = study.points()[r.point].values[x].1.number().unwrap_or(f64::NAN);
-            (at, r.apparent_pm().map_or(f64::NAN, |a| a[c]), r.sampling_sigma_pm[c])
-        })
-        .collect();
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let sigma: Vec<f64> = points.iter().map(|p| p.2).collect();
-    let spread = if sigma.iter().any(|s| s.is_nan()) { Spread::None } else { Spread::Bars(sigma) };
-    Series {
-        label: plain(estimator),
-        x: points.iter().map(|p| p.0).collect(),
-        y: points.iter().map(|p| p.1).collect(),
-        spread,
-        line: true,
-        markers: true,
-        dashed: false,
+/// "specimen tilt θx −10 to 10 mrad".
+fn extent(axis: &Axis) -> String {
+    if axis.key == super::sweep::SEED {
+        return format!("{} repeats", axis.values.len());
     }
-}
-
-fn image_row(study: &Study, shown: &[Shown]) -> ImageRow {
-    let title_of = |s: &Shown| match main_axis(study) {
-        Some(x) => label_value(&study.axes[x], &study.points()[s.point].values[x].1.to_string()),
-        None => String::new(),
+    let label = label(axis);
+    let (name, unit) = label.split_once(" (").map_or((label.as_str(), ""), |(name, unit)| (name, unit.trim_end_matches(')')));
+    let numbers: Option<Vec<f64>> = axis.values.iter().map(super::AxisValue::number).collect();
+    let values = match numbers.as_deref() {
+        Some([first, others @ ..]) => {
+            let (low, high) = others.iter().fold((*first, *first), |(low, high), &x| (low.min(x), high.max(x)));
+            let [low, high] = [low, high].map(|x| short(&super::AxisValue::Number(x)));
+            format!("{low} to {high}")
+        }
+        _ => axis.values.iter().map(short).collect::<Vec<_>>().join(", "),
     };
-    let panels = shown.iter().map(|s| ImagePanel { title: title_of(s), ..s.panel.clone() }).collect();
-    ImageRow {
-        title: "Simulated images with their columns".to_owned(),
-        panels,
-        width: Width::Double,
-        intensity_label: Some("Fraction of the beam".to_owned()),
-        share_contrast: true,
-        ..ImageRow::default()
-    }
-}
-
-/// The axis that makes panels: thickness if it is swept, else the first axis that is not x.
-pub(super) fn panel_axis(study: &Study, x: usize) -> Option<usize> {
-    let free = |i: &usize| *i != x && study.axes[*i].group != study.axes[x].group && study.axes[*i].values.len() > 1;
-    let candidates: Vec<usize> = (0..study.axes.len()).filter(free).collect();
-    candidates.iter().copied().find(|&i| study.axes[i].key.ends_with("thickness_nm")).or(candidates.first().copied())
-}
-
-fn chart_caption(title: &str) -> String {
-    format!(
-        "{title}: the measured B-site column minus the mean of its A-site columns, less its true value. Bars are one standard error of the \
-         sampling of thermal displacements, where they are larger than the marker. Image axes: x right, y down."
-    )
-}
-
-fn image_caption(study: &Study) -> String {
-    let estimator = study.points().first().map_or("", |p| p.config.measure.estimators[0].name());
-    format!(
-        "Images along the main axis, all other axes at their last value. Filled marks: columns found by the {} estimator; open marks: where \
-         the columns enter the specimen. x right, y down.",
-        plain(estimator)
-    )
+    format!("{} {values} {unit}", name.to_lowercase()).trim_end().to_owned()
 }
 
 fn settings(study: &Study, plan: &Plan) -> Vec<(String, String)> {
     let mut out = Vec::new();
     if let Some(point) = study.points().first() {
         let (m, s) = (&point.config.microscope, &point.config.simulation);
-        let crystals: Vec<String> = plan.propagations.iter().map(|p| p.specimen.crystal.0.clone()).collect();
-        let mut unique = crystals;
-        unique.dedup();
-        out.push(("Crystal".to_owned(), unique.join("; ")));
+        out.push(("Crystal".to_owned(), crystals(plan)));
         let zone = point.config.crystal.zone_axis;
         out.push(("Zone axis".to_owned(), format!("[{} {} {}]", zone[0], zone[1], zone[2])));
-        out.push(("Voltage, convergence semi-angle".to_owned(), format!("{} kV, {} mrad", m.voltage_kv, m.convergence_mrad)));
-        out.push(("Defocus (underfocus positive)".to_owned(), format!("{} nm", m.defocus_nm)));
-        out.push(("Source size (full width at half maximum)".to_owned(), format!("{} Å", m.source_fwhm_angstrom)));
+        let mut number = |name: &str, key: &str, text: String| out.push((name.to_owned(), unless_swept(study, key, || text)));
+        number("Voltage", "microscope.voltage_kv", format!("{} kV", m.voltage_kv));
+        number("Convergence semi-angle", "microscope.convergence_mrad", format!("{} mrad", m.convergence_mrad));
+        number("Defocus (underfocus positive)", "microscope.defocus_nm", format!("{} nm", m.defocus_nm));
+        let source = format!("{} Å", m.source_fwhm_angstrom);
+        number("Source size (full width at half maximum)", "microscope.source_fwhm_angstrom", source);
         let rings: Vec<String> = m.detectors.iter().map(|d| format!("{} {} to {} mrad", d.name, d.inner_mrad, d.outer_mrad)).collect();
         out.push(("Detectors".to_owned(), rings.join("; ")));
         let pairs = s.phonons.map_or("crystal at rest".to_owned(), |p| format!("{} antithetic phonon pair(s) each", p.pairs));
@@ -339,9 +192,14 @@ fn settings(study: &Study, plan: &Plan) -> Vec<(String, String)> {
             format!("{} × {} points on {:.3} Å × {:.3} Å", p.setting.grid.nx, p.setting.grid.ny, length(p, 0), length(p, 1)),
         ));
     }
+    // A thousand drawn values fill a screen and tell nobody anything.
+    const MOST_VALUES: usize = 30;
     for axis in &study.axes {
-        let values: Vec<String> = axis.values.iter().map(ToString::to_string).collect();
-        out.push((format!("Swept: {}", plain(&axis.column)), values.join(", ")));
+        let mut values: Vec<String> = axis.values.iter().take(MOST_VALUES).map(short).collect();
+        if axis.values.len() > MOST_VALUES {
+            values.push(format!("… ({} values)", axis.values.len()));
+        }
+        out.push((format!("Swept: {}", label(axis)), values.join(", ")));
     }
     out
 }
@@ -354,7 +212,8 @@ fn page_tables(study: &Study, records: &[Record], trends: &[Trend]) -> Vec<PageT
     let mut out = Vec::new();
     if !trends.is_empty() {
         out.push(PageTable {
-            caption: "Straight-line trend of the apparent shift along the main axis, with standard errors.".to_owned(),
+            caption: "Straight-line trend of the apparent shift along the main axis, with 95 % confidence intervals from its residuals."
+                .to_owned(),
             columns: Trend::columns(trends),
             rows: trends.iter().map(Trend::row).collect(),
         });
@@ -363,11 +222,14 @@ fn page_tables(study: &Study, records: &[Record], trends: &[Trend]) -> Vec<PageT
     // Engine, seed and refusals fill the CSV, not the page.
     let keep: Vec<usize> =
         (0..table.columns.len()).filter(|&i| !["engine", "seed", "refusal"].contains(&table.columns[i].0.as_str())).collect();
-    let rounded = |text: String| text.parse::<f64>().ok().filter(|_| text.len() > 7).map_or(text, |v| format!("{v:.4}"));
+    let rounded =
+        |text: String| text.parse::<f64>().ok().filter(|v| text.len() > 7 && v.fract() != 0.0).map_or(text, |v| format!("{v:.4}"));
+    let shown = table.rows.min(MOST_ROWS);
+    let of = if shown < table.rows { format!("The first {shown} of {} measurements", table.rows) } else { "Every measurement".to_owned() };
     out.push(PageTable {
-        caption: "Every measurement (records.csv holds all digits, engine, seed and refusals).".to_owned(),
+        caption: format!("{of} (records.csv holds all digits, engine, seed and refusals)."),
         columns: keep.iter().map(|&i| table.columns[i].0.clone()).collect(),
-        rows: (0..table.rows).map(|row| keep.iter().map(|&i| rounded(table.columns[i].1.cell(row))).collect()).collect(),
+        rows: (0..shown).map(|row| keep.iter().map(|&i| rounded(table.columns[i].1.cell(row))).collect()).collect(),
     });
     out
 }
@@ -377,44 +239,6 @@ fn provenance_lines(provenance: &Json) -> Vec<(String, String)> {
         Json::String(s) => s.clone(),
         other => other.to_string(),
     };
-    provenance.as_object().into_iter().flatten().map(|(k, v)| (plain(k), text(v))).collect()
-}
-
-/// An axis label with its unit in parentheses.
-pub(super) fn label(axis: &Axis) -> String {
-    match axis.column.as_str() {
-        "specimen_tilt_x_mrad" => "Specimen tilt θx (mrad)".to_owned(),
-        "specimen_tilt_y_mrad" => "Specimen tilt θy (mrad)".to_owned(),
-        name => {
-            let (stem, unit) = split_unit(name);
-            let mut words = stem.replace('_', " ");
-            if let Some(first) = words.get_mut(0..1) {
-                first.make_ascii_uppercase();
-            }
-            if unit.is_empty() { words } else { format!("{words} ({unit})") }
-        }
-    }
-}
-
-/// "θx = 10 mrad", "thickness 40 nm".
-pub(super) fn label_value(axis: &Axis, value: &str) -> String {
-    match axis.column.as_str() {
-        "specimen_tilt_x_mrad" => format!("θx = {value} mrad"),
-        "specimen_tilt_y_mrad" => format!("θy = {value} mrad"),
-        name => {
-            let (stem, unit) = split_unit(name);
-            format!("{} {value} {unit}", stem.replace('_', " ")).trim_end().to_owned()
-        }
-    }
-}
-
-fn split_unit(name: &str) -> (&str, &str) {
-    let units =
-        [("_mrad", "mrad"), ("_nm", "nm"), ("_angstrom", "Å"), ("_kv", "kV"), ("_um", "µm"), ("_mm", "mm"), ("_deg", "°"), ("_pm", "pm")];
-    units.into_iter().find_map(|(suffix, unit)| name.strip_suffix(suffix).map(|stem| (stem, unit))).unwrap_or((name, ""))
-}
-
-/// A name with blanks for joints.
-pub(super) fn plain(name: &str) -> String {
-    name.replace(['_', '-'], " ")
+    let told = |v: &Json| v.as_array().is_none_or(|list| !list.is_empty());
+    provenance.as_object().into_iter().flatten().filter(|(_, v)| told(v)).map(|(k, v)| (plain(k), text(v))).collect()
 }

@@ -1,6 +1,7 @@
 //! Records as a table: one row a point, detector and estimator, units in every column name; written as CSV and as `.npz` of the same.
 
 use super::RunError;
+use super::frame::FrameStatistics;
 use super::measure::Record;
 use super::run::PointFailure;
 use super::spec::Study;
@@ -53,13 +54,27 @@ impl Table {
             number(&format!("apparent_{axis}_pm"), &|r| r.apparent_pm().map_or(f64::NAN, |a| a[c]));
             number(&format!("sampling_sigma_{axis}_pm"), &|r| r.sampling_sigma_pm[c]);
         }
+        if records.iter().any(|r| r.frames.is_some()) {
+            let of = |r: &Record, value: &dyn Fn(&FrameStatistics) -> f64| r.frames.as_ref().map_or(f64::NAN, value);
+            number("frames", &|r| of(r, &|f| f.frames as f64));
+            for (c, axis) in ["x", "y"].into_iter().enumerate() {
+                number(&format!("frames_apparent_{axis}_pm"), &|r| of(r, &|f| f.apparent_pm[c]));
+                number(&format!("frames_sigma_{axis}_pm"), &|r| of(r, &|f| f.sigma_pm[c]));
+                number(&format!("cell_scatter_{axis}_pm"), &|r| of(r, &|f| f.cell_scatter_pm[c]));
+            }
+            number("cells_measured", &|r| of(r, &|f| f.cells as f64));
+            number("cells_refused", &|r| of(r, &|f| f.refused as f64));
+        }
         number("mean_intensity_fraction", &|r| r.intensity);
         number("lost_fraction", &|r| r.lost);
         let mut text =
             |name: &str, of: &dyn Fn(&Record) -> String| columns.push((name.to_owned(), Column::Texts(records.iter().map(of).collect())));
         text("refusal", &|r| r.measured_pm.as_ref().err().map_or(String::new(), ToString::to_string));
         text("engine", &|r| r.engine.clone());
-        columns.push(("seed".to_owned(), Column::Integers(records.iter().map(|r| r.seed as i64).collect())));
+        // Where seeds are swept their axis has the column.
+        if !study.axes.iter().any(|axis| axis.column == "seed") {
+            columns.push(("seed".to_owned(), Column::Integers(records.iter().map(|r| r.seed as i64).collect())));
+        }
         Self { columns, rows: records.len() }
     }
 
@@ -111,11 +126,16 @@ impl Column {
 
 fn axis_column(study: &Study, axis: &Axis, index: usize, records: &[Record]) -> Column {
     let value = |r: &Record| &study.points()[r.point].values[index].1;
-    let numeric = axis.values.iter().all(|v| matches!(v, AxisValue::Number(_) | AxisValue::Integer(_)));
+    let whole = |r: &Record| if let AxisValue::Integer(i) = value(r) { Some(*i) } else { None };
+    if let Some(integers) = records.iter().map(whole).collect() {
+        return Column::Integers(integers);
+    }
+    let numeric = axis.values.iter().all(|v| v.number().is_some());
     if numeric {
         Column::Numbers(records.iter().map(|r| value(r).number().unwrap_or(f64::NAN)).collect())
     } else {
-        Column::Texts(records.iter().map(|r| value(r).to_string()).collect())
+        let text = |r: &Record| if *value(r) == AxisValue::Idle { String::new() } else { value(r).to_string() };
+        Column::Texts(records.iter().map(text).collect())
     }
 }
 

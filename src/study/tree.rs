@@ -147,6 +147,11 @@ impl Node {
         path.split('.').try_fold(self, |node, key| node.get(key))
     }
 
+    /// The node at a path whose parts may hold dots.
+    pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
     /// Puts `node` at a dotted path and makes the tables on the way; `false` if something on the way is no table.
     pub(super) fn insert(&mut self, path: &[&str], node: Self) -> bool {
         let [key, rest @ ..] = path else { return false };
@@ -187,13 +192,14 @@ impl Node {
     }
 }
 
-/// Replaces the value at a dotted path of a JSON tree; an entry of a list is found by its `name`. `false` if the path ends early.
-pub(super) fn set_json(tree: &mut Json, path: &str, value: Json) -> bool {
+/// Replaces the value at a dotted path of a JSON tree and makes the tables on the way; an entry of a list is found by its `name`. `None`
+/// takes the value out. `false` if the path ends early.
+pub(super) fn set_json(tree: &mut Json, path: &str, value: Option<Json>) -> bool {
     let (parents, key) = path.rsplit_once('.').unwrap_or(("", path));
     let mut here = tree;
     for part in parents.split('.').filter(|part| !part.is_empty()) {
         let next = match here {
-            Json::Object(map) => map.get_mut(part),
+            Json::Object(map) => Some(map.entry(part).or_insert_with(|| Json::Object(Map::new()))),
             Json::Array(items) => items.iter_mut().find(|item| item.get("name").and_then(Json::as_str) == Some(part)),
             _ => None,
         };
@@ -201,7 +207,10 @@ pub(super) fn set_json(tree: &mut Json, path: &str, value: Json) -> bool {
         here = next;
     }
     let Json::Object(map) = here else { return false };
-    map.insert(key.to_owned(), value);
+    match value {
+        Some(value) => map.insert(key.to_owned(), value),
+        None => map.shift_remove(key),
+    };
     true
 }
 
@@ -228,9 +237,11 @@ mod tests {
         let root = tree("[[d]]\nname = \"x\"\ni = 1\n[[d]]\nname = \"y\"\ni = 2\n");
         assert!(matches!(root.find("d.y.i").unwrap().value, Value::Integer(2)));
         let mut json = root.to_json();
-        assert!(set_json(&mut json, "d.y.i", Json::from(7)));
-        assert!(!set_json(&mut json, "d.w.i", Json::from(7)));
+        assert!(set_json(&mut json, "d.y.i", Some(Json::from(7))));
+        assert!(!set_json(&mut json, "d.w.i", Some(Json::from(7))));
         assert_eq!(json["d"][1]["i"], 7);
+        assert!(set_json(&mut json, "e.f", Some(Json::from(1))) && set_json(&mut json, "d.y.i", None));
+        assert_eq!(json.to_string(), r#"{"d":[{"name":"x","i":1},{"name":"y"}],"e":{"f":1}}"#);
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! From the text of a study file and its overrides to a checked study: every problem that can be found at once is found at once.
 
-use super::axes::{self, Axis};
+use super::axes::{self, Axis, AxisValue};
 use super::check;
 use super::error::{Place, Problem, Source};
-use super::file::{ReportSettings, SimulationTable, StudyFile};
-use super::overrides;
+use super::file::{self, ReportSettings, SimulationTable, StudyFile};
 use super::schema;
 use super::spec::{CrystalSettings, CrystalSource, PhononSettings, Point, PointConfig, SimulationSettings, Slicing, Study};
-use super::sweep;
 use super::tree::{self, Node, Value};
+use super::{includes, overrides, scene_table, sweep};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use std::path::Path;
@@ -16,41 +15,53 @@ use std::sync::Arc;
 
 /// Checks everything; the problems come in the order of the file, those of overrides last.
 pub(super) fn study(source: &Arc<Source>, folder: &Path, set: &[String]) -> Result<Study, Vec<Problem>> {
-    let mut root = tree::parse(source)?;
+    let (mut root, included) = includes::resolve(tree::parse(source)?, folder)?;
+    let files: Vec<Arc<Source>> = std::iter::once(source).chain(&included).cloned().collect();
     let mut problems: Vec<Problem> = set.iter().filter_map(|text| overrides::apply(&mut root, text).err()).collect();
-    let axes = root.get("sweep").map(|table| sweep::read(table, &mut problems)).unwrap_or_default();
+    let seed = match root.get(sweep::SEED).map(|node| &node.value) {
+        Some(Value::Integer(seed)) => seed.unsigned_abs(),
+        _ => file::default_seed(),
+    };
+    let axes = root.get("sweep").map(|table| sweep::read(table, seed, &mut problems)).unwrap_or_default();
     check::table(&root, schema::root(), "", &swept_keys(&root), &mut problems);
     if !problems.is_empty() {
-        return Err(sorted(problems, source));
+        return Err(sorted(problems, &files));
     }
     root.remove("sweep");
     for axis in &axes {
         let path: Vec<&str> = axis.key.split('.').collect();
-        if !axis.first().is_some_and(|first| root.insert(&path, first)) {
+        let there = match path.as_slice() {
+            // Where it is idle the key keeps its own value.
+            ["microscope", "detectors", name, _] if !axis.when.is_empty() => root.at(&["microscope", "detectors", name]).is_some(),
+            _ if !axis.when.is_empty() => true,
+            _ => axis.first().is_some_and(|first| root.insert(&path, first)),
+        };
+        if !there {
             let message = format!("The axis `{}` names a detector that is not there.", axis.key);
             problems.push(Problem::at(&axis.place, message, "no such detector", "Name one of [[microscope.detectors]]."));
         }
     }
     problems.extend(missing_files(&root, &axes, folder));
     if !problems.is_empty() {
-        return Err(sorted(problems, source));
+        return Err(sorted(problems, &files));
     }
-    let (base, points) = points(&root, &axes, folder).map_err(|found| sorted(found, source))?;
+    let (base, points) = points(&root, &axes, folder).map_err(|found| sorted(found, &files))?;
     let report = report(base.report, &root, &axes)?;
     let (name, question) = (base.name, base.question);
-    Ok(Study { name, question, axes, report, overrides: set.to_vec(), source: source.clone(), points, tree: root })
+    Ok(Study { name, question, axes, report, overrides: set.to_vec(), source: source.clone(), included, points, tree: root })
 }
 
-fn sorted(mut problems: Vec<Problem>, file: &Arc<Source>) -> Vec<Problem> {
-    let rank = |p: &Problem| p.place.as_ref().map_or((2, 0), |place| (u8::from(!Arc::ptr_eq(&place.source, file)), place.span.start));
-    problems.sort_by_key(rank);
+/// The problems file by file, each in its order; those of overrides last.
+fn sorted(mut problems: Vec<Problem>, files: &[Arc<Source>]) -> Vec<Problem> {
+    let file = |source: &Arc<Source>| files.iter().position(|file| Arc::ptr_eq(file, source)).unwrap_or(files.len());
+    problems.sort_by_key(|p| p.place.as_ref().map_or((files.len() + 1, 0), |place| (file(&place.source), place.span.start)));
     problems
 }
 
-/// Keys that stand under `[sweep.axes]`: their own tables may leave them out.
+/// Keys that stand under `[sweep.axes]` without a condition: their own tables may leave them out.
 fn swept_keys(root: &Node) -> Vec<String> {
     match root.find("sweep.axes").map(|axes| &axes.value) {
-        Some(Value::Table(entries)) => entries.iter().map(|(key, _)| key.clone()).collect(),
+        Some(Value::Table(entries)) => entries.iter().filter(|(_, node)| node.get("when").is_none()).map(|(key, _)| key.clone()).collect(),
         _ => Vec::new(),
     }
 }
@@ -88,7 +99,8 @@ fn missing_files(root: &Node, axes: &[Axis], folder: &Path) -> Vec<Problem> {
 fn points(root: &Node, axes: &[Axis], folder: &Path) -> Result<(StudyFile, Vec<Point>), Vec<Problem>> {
     let indices = sweep::product(axes).map_err(|total| {
         let sizes = axes.iter().map(|a| format!("{} of `{}`", a.values.len(), a.column)).collect::<Vec<_>>().join(", ");
-        let message = format!("The sweep has {total:.0} points ({sizes}), more than {}.", axes::MAX_POINTS);
+        let up_to = if axes.iter().any(|axis| !axis.when.is_empty()) { "up to " } else { "" };
+        let message = format!("The sweep has {up_to}{total:.0} points ({sizes}), more than {}.", axes::MAX_POINTS);
         let place = axes.iter().max_by_key(|axis| axis.values.len()).map(|axis| axis.place.clone());
         let help = "Take fewer values, or let axes walk together with `zip`.".into();
         vec![Problem { message, label: "the longest axis".into(), help, place }]
@@ -100,8 +112,10 @@ fn points(root: &Node, axes: &[Axis], folder: &Path) -> Result<(StudyFile, Vec<P
     for (index, at) in indices.iter().enumerate() {
         let mut values = Vec::with_capacity(axes.len());
         for ((axis, column), &i) in axes.iter().zip(&columns).zip(at) {
-            tree::set_json(&mut json, &axis.key, axis.values[i].json());
-            values.push((column.clone(), axis.values[i].clone()));
+            let value = i.map_or(AxisValue::Idle, |i| axis.values[i].clone());
+            let told = if value == AxisValue::Idle { root.find(&axis.key).map(Node::to_json) } else { Some(value.json()) };
+            tree::set_json(&mut json, &axis.key, told);
+            values.push((column.clone(), value));
         }
         let file = typed(&json, root, axes)?;
         let found = findings(&file);
@@ -137,8 +151,9 @@ impl Finding {
         Self { key: key.into(), message: message.into(), label, help: help.into() }
     }
 
-    fn at_point(self, root: &Node, axes: &[Axis], values: &[(Arc<str>, axes::AxisValue)]) -> Problem {
-        let said = values.iter().map(|(column, value)| format!("{column} = {value}")).collect::<Vec<_>>().join(", ");
+    fn at_point(self, root: &Node, axes: &[Axis], values: &[(Arc<str>, AxisValue)]) -> Problem {
+        let varied = values.iter().filter(|(_, value)| *value != AxisValue::Idle);
+        let said = varied.map(|(column, value)| format!("{column} = {value}")).collect::<Vec<_>>().join(", ");
         let message = if said.is_empty() { self.message } else { format!("{} This is the point {said}.", self.message) };
         Problem { message, label: self.label.into(), help: self.help, place: place_of(root, axes, &self.key) }
     }
@@ -147,6 +162,7 @@ impl Finding {
 fn findings(file: &StudyFile) -> Vec<Finding> {
     let mut out = Vec::new();
     crystal_findings(file, &mut out);
+    out.extend(scene_table::findings(file).into_iter().map(|(key, message, label, help)| Finding::new(key, message, label, help)));
     for (i, detector) in file.microscope.detectors.iter().enumerate() {
         let key = format!("microscope.detectors.{}", detector.name);
         if detector.inner_mrad >= detector.outer_mrad {
@@ -181,6 +197,8 @@ fn findings(file: &StudyFile) -> Vec<Finding> {
         let help = "`sample_angstrom` is at most half of `window_radius_angstrom`.";
         out.push(Finding::new("measure.sample_angstrom", message, "too coarse", help));
     }
+    let camera = file.camera.iter().flat_map(|camera| camera.findings(measure));
+    out.extend(camera.map(|(key, message, label, help)| Finding::new(key, message, label, help)));
     out
 }
 
@@ -229,7 +247,16 @@ fn config(file: StudyFile, folder: &Path) -> PointConfig {
         thickness_nm: c.thickness_nm,
         specimen_tilt_mrad: [c.specimen_tilt_x_mrad, c.specimen_tilt_y_mrad],
     };
-    PointConfig { seed: file.seed, crystal, microscope: file.microscope, simulation: simulation(&file.simulation), measure: file.measure }
+    let camera = file.camera.map(|c| c.settings(file.microscope.source_fwhm_angstrom));
+    PointConfig {
+        seed: file.seed,
+        crystal,
+        microscope: file.microscope,
+        simulation: simulation(&file.simulation),
+        measure: file.measure,
+        camera,
+        scene: file.scene,
+    }
 }
 
 fn simulation(s: &SimulationTable) -> SimulationSettings {
@@ -259,7 +286,8 @@ fn report(mut report: ReportSettings, root: &Node, axes: &[Axis]) -> Result<Repo
                 .map_or_else(|| format!("The axes are {}.", check::quoted(&named)), |meant| format!("Did you mean \"{meant}\"?"));
             problem("report.x", format!("`x` is \"{x}\", which is no axis of the sweep."), help)
         })?),
-        None => axes.iter().find(|axis| axis.key.starts_with("crystal.specimen_tilt")).or(axes.first()),
+        // Repeats are no axis to look along.
+        None => axes.iter().find(|axis| axis.key.starts_with("crystal.specimen_tilt")).or(axes.iter().find(|axis| axis.key != sweep::SEED)),
     };
     let held = axis.map(|axis| axis.values.as_slice()).unwrap_or_default();
     if let Some(value) = report.images_at.iter().find(|&&value| !held.iter().any(|v| v.number() == Some(value))) {

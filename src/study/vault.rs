@@ -185,7 +185,9 @@ impl Vault {
     pub fn at_work(&self) -> Vec<Holder> {
         let mut holders: Vec<Holder> =
             files(&self.root.join("locks")).iter().filter(|p| Lock::is_held(p)).filter_map(|p| Holder::read(p)).collect();
-        holders.sort_by(|a, b| (&a.host, a.process, &a.stage).cmp(&(&b.host, b.process, &b.stage)));
+        holders.sort_by(|a, b| (&a.host, a.process, &a.stage, a.since).cmp(&(&b.host, b.process, &b.stage, b.since)));
+        // One that sums several blocks at once is one at work.
+        holders.dedup_by(|b, a| (&a.host, a.process, &a.stage) == (&b.host, b.process, &b.stage));
         holders
     }
 

@@ -64,6 +64,23 @@ fn bad_input_exits_2_and_underlines_the_key_without_colours() {
     assert_eq!(mistilt(&["--help"]).status.code(), Some(0));
 }
 
+#[test]
+fn devices_are_told_and_one_that_is_not_there_is_a_sentence() {
+    let found: serde_json::Value = serde_json::from_slice(&mistilt(&["devices", "--json"]).stdout).unwrap();
+    assert!(found["cpu"]["threads"].as_u64().unwrap() > 0);
+    assert_ne!(found["cuda"].is_null(), found["no_cuda_because"].is_null());
+    assert_eq!(found["auto"] == "cpu", found["cuda"].is_null() || found["cuda"]["cards"].as_array().unwrap().is_empty());
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image.npy");
+    let output = mistilt(&["simulate", "studies/tilt.toml", "--device", "cuda:31", "-o", image.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "the machine is at fault, not the input");
+    assert!(text(&output.stderr).contains("--device cpu") || text(&output.stderr).contains("cuda:31"), "{}", text(&output.stderr));
+    assert!(!image.exists());
+    let unknown = mistilt(&["simulate", "studies/tilt.toml", "--device", "gpu", "-o", "x.npy"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("auto, cpu, cuda:0"));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reader_that_hangs_up_is_no_error() {
@@ -84,4 +101,18 @@ fn schema_completions_and_manual_pages_are_made() {
     assert!(text(&mistilt(&["completions", "bash"]).stdout).contains("_mistilt"));
     let page = mistilt(&["man", "study", "plan"]);
     assert!(text(&page.stdout).contains(".TH mistilt-study-plan 1"));
+    assert_eq!(text(&mistilt(&["schema", "--markdown"]).stdout), mistilt::study::key_reference());
+}
+
+#[test]
+fn completions_and_manual_pages_of_everything_go_to_a_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("share/mistilt");
+    let there = folder.to_str().unwrap();
+    assert_eq!(mistilt(&["completions", "-o", there]).status.code(), Some(0));
+    assert_eq!(mistilt(&["man", "-o", there]).status.code(), Some(0));
+    for name in ["mistilt.bash", "mistilt.fish", "_mistilt", "_mistilt.ps1", "mistilt.1", "mistilt-study.1", "mistilt-study-run.1"] {
+        assert!(folder.join(name).is_file(), "{name} is missing");
+    }
+    assert_eq!(mistilt(&["completions"]).status.code(), Some(2), "neither shell nor folder");
 }

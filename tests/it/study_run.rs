@@ -174,6 +174,7 @@ fn figures_show_something(folder: &Path) {
 }
 
 fn page_stands_alone(page: &str) {
+    let page = &page.replace("http-equiv", "");
     for (at, _) in page.match_indices("http") {
         let before = &page[at.saturating_sub(20)..at];
         let name_space = before.trim_end_matches(['"', '\'']).trim_end_matches('=');

@@ -311,7 +311,7 @@ fn a_point_that_fails_is_named_the_rest_goes_on_and_retry_mends_it() {
     broken.propagations[1].detectors[0].outer_mrad = 500.0;
     let outcome = run::run(&study, &broken, &session, &|_| ()).unwrap();
     assert_eq!(outcome.failures.len(), 6);
-    assert!(outcome.failures[0].error.contains("500"), "{:?}", outcome.failures[0]);
+    assert!(outcome.failures[0].error.contains("beyond the band limit"), "{:?}", outcome.failures[0]);
     let csv = fs::read_to_string(session.target.join("failures.csv")).unwrap();
     assert_eq!(csv.lines().count(), 7);
     assert!(csv.lines().next().unwrap().starts_with("point,structure,voltage_kv"), "{csv}");
@@ -375,4 +375,68 @@ fn shares_cover_all_work_and_none_twice() {
         let parts: usize = (1..=count).map(|index| run::steps(&plan, Share { index, count })).sum();
         assert_eq!(parts, whole, "{count} shares");
     }
+}
+
+#[test]
+fn results_are_compared_and_exported_and_a_submission_is_shown() {
+    let root = folder();
+    let set = ["--set", "crystal.structure=[\"bifeo3-cubic\"]", "--set", "microscope.voltage_kv=[300]"];
+    let run = |name: &str, more: &[&str]| {
+        let output = output(root.path(), &[&["study", "run", "brief.toml", "-o", name][..], &set, more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    };
+    run("results/a", &[]);
+    run("results/b", &["--set", "microscope.source_fwhm_angstrom=1.2"]);
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let output = output(root.path(), &[arguments, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let same = json(&["study", "diff", "results/a", "results/a"]);
+    assert_eq!((&same["rows"], same["moved"].as_array().unwrap().len()), (&18.into(), 0));
+    // A wider source moves what is measured of tilted columns, and no truth.
+    let moved = json(&["study", "diff", "results/a", "results/b"]);
+    let quantities: Vec<&str> = moved["moved"].as_array().unwrap().iter().map(|m| m["quantity"].as_str().unwrap()).collect();
+    assert!(quantities.contains(&"measured_x_pm") && !quantities.contains(&"true_x_pm"), "{quantities:?}");
+    for name in ["a.csv", "a.npz", "a.json", "a.zip"] {
+        assert!(json(&["study", "export", "results/a", "-o", name])["bytes"].as_u64().unwrap() > 1000, "{name}");
+    }
+    let csv = |path: &str| fs::read(root.path().join(path)).unwrap();
+    assert!(csv("a.csv") == csv("results/a/records.csv"));
+    let wrong = output(root.path(), &["study", "export", "results/a", "-o", "a.xlsx"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
+    let shown = json(&["study", "submit", "brief.toml", "--slurm", "--elements", "3", "--threads", "2", "--gres", "gpu:1", "--dry-run"]);
+    let array = shown["array"].as_str().unwrap();
+    for part in ["#SBATCH --array=1-3\n", "#SBATCH --cpus-per-task=2\n", "#SBATCH --gres=gpu:1\n", "study run brief.toml --submitted "] {
+        assert!(array.contains(part), "{part} is not in\n{array}");
+    }
+    assert!(!root.path().join("results/brief.logs").exists(), "shown, not submitted");
+}
+
+#[test]
+fn a_study_that_was_edited_after_its_submission_is_refused() {
+    let root = folder();
+    let shown = output(root.path(), &["study", "submit", "brief.toml", "--slurm", "--elements", "3", "--dry-run", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    let script = json["merge"].as_str().unwrap().to_owned();
+    let fingerprint = script.split("--submitted ").nth(1).unwrap().split_whitespace().next().unwrap();
+    fs::write(root.path().join("brief.toml"), STUDY.replace("[0, 5, 10]", "[0, 5, 11]")).unwrap();
+    let refused = output(root.path(), &["study", "run", "brief.toml", "--shard", "1/3", "--submitted", fingerprint]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("brief.toml has changed since"), "{}", said(&refused));
+    assert!(entries(root.path(), "block").is_empty());
+}
+
+#[test]
+fn the_plan_knows_what_stays_on_disk() {
+    let root = folder();
+    let study = study();
+    let plan = Plan::new(study.points()).unwrap();
+    let cost = plan.cost(2).unwrap();
+    run_here(root.path()).unwrap();
+    let bytes: u64 = walk(&root.path().join("results")).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    let ratio = cost.disk_bytes / bytes as f64;
+    assert!((1.0 / 1.5..1.5).contains(&ratio), "{:.1} MB were told, {:.1} MB are there", cost.disk_bytes / 1e6, bytes as f64 / 1e6);
+    assert_eq!(cost.parts.len(), 4);
+    assert!(cost.seconds > 0.0 && cost.memory_bytes > 1e7);
 }

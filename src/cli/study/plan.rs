@@ -35,7 +35,8 @@ pub(super) fn headline(study: &Study) -> String {
     let factor = |group: usize| {
         let axes: Vec<_> = study.axes.iter().filter(|axis| axis.group == group).collect();
         let names = axes.iter().map(|axis| axis.column.as_str()).collect::<Vec<_>>().join(" with ");
-        format!("{} {names}", axes.first().map_or(0, |axis| axis.values.len()))
+        let up_to = if axes.iter().any(|axis| !axis.when.is_empty()) { "up to " } else { "" };
+        format!("{up_to}{} {names}", axes.first().map_or(0, |axis| axis.values.len()))
     };
     let factors = (0..groups).map(factor).collect::<Vec<_>>().join(" × ");
     let points = match study.points().len() {

@@ -84,20 +84,22 @@ pub(super) fn open(ordinal: usize) -> Result<Arc<Card>, DeviceError> {
         };
         return Err(DeviceError::NoCard { asked: ordinal, found });
     }
-    let card = Arc::new(Card::new(ordinal)?);
+    let card = Arc::new(Card::new(ordinal, machine.version)?);
     open.push((ordinal, card.clone()));
     Ok(card)
 }
 
 impl Card {
-    fn new(ordinal: usize) -> Result<Self, DeviceError> {
+    fn new(ordinal: usize, version: i32) -> Result<Self, DeviceError> {
         let failed = |error: DriverError| DeviceError::Driver { what: format!("cuda:{ordinal} gives {}", name_of(error)) };
         let context = CudaContext::new(ordinal).map_err(failed)?;
         let model = context.name().map_err(failed)?;
         let capability = context.compute_capability().map_err(failed)?;
         let shared = context.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN).map_err(failed)?;
-        // Many host threads wait at once: they should not spin.
-        context.set_blocking_synchronize().map_err(failed)?;
+        // Many host threads wait at once: they should not spin. Drivers before CUDA 12.1 cannot be told.
+        if version >= 12_010 {
+            context.set_blocking_synchronize().map_err(failed)?;
+        }
         let card = Self {
             name: format!("cuda:{ordinal} {model}"),
             model,
@@ -133,6 +135,9 @@ impl Card {
             return Err(DeviceError::Lost { card: self.name.clone(), what: what.clone() });
         }
         answer.map_err(|error| {
+            if error.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY {
+                return self.out_of_memory(0);
+            }
             let what = self.lost.get_or_init(|| name_of(error)).clone();
             DeviceError::Lost { card: self.name.clone(), what }
         })

@@ -6,8 +6,8 @@ use super::tables::fused_bytes;
 /// Pixel-slices on one card from which a kernel of its own pays for its compilation: a few seconds of work.
 pub(super) const WORTH_COMPILING: usize = 500_000_000_000;
 
-/// Shared memory of a multiprocessor, bytes: 228 KB on compute capability 9.0, a little less before.
-const MULTIPROCESSOR: usize = 200 << 10;
+/// Shared memory of a multiprocessor of compute capability 9.0 less a kilobyte a block, bytes.
+const MULTIPROCESSOR: usize = 224 << 10;
 
 /// Threads of a block of the fused kernel: few where several waves share a multiprocessor, many where one has it alone.
 pub(super) fn fused_threads(size: [usize; 2]) -> usize {

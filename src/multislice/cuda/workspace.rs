@@ -83,7 +83,10 @@ impl Workspace {
     pub(super) fn reserve(&mut self, slot: Slot, bytes: usize) -> Result<(), DeviceError> {
         let memory = &mut self.memories[slot as usize];
         if memory.as_ref().is_none_or(|m| m.bytes() < bytes) {
-            // The old one goes first: both may not fit.
+            // The old one goes first, since both may not fit, and only when nothing that is queued reads it any more.
+            if memory.is_some() {
+                self.queue.wait()?;
+            }
             *memory = None;
             *memory = Some(self.queue.allocate(bytes.max(16))?);
         }

@@ -66,7 +66,10 @@ fn a_missing_barrier_changes_the_answer_and_a_sound_kernel_keeps_it() {
     };
     let reversed: Vec<f32> = (0..64_u8).rev().map(f32::from).collect();
     assert!(ORDERS.iter().all(|order| run("sound", *order) == reversed));
-    assert!(ORDERS.iter().any(|order| run("barrier_missing", *order) != reversed));
+    // ThreadSanitizer would end this process at once: under it the kernel runs in a process of its own, below.
+    if std::env::var("MISTILT_SANITIZER").as_deref() != Ok("thread") {
+        assert!(ORDERS.iter().any(|order| run("barrier_missing", *order) != reversed));
+    }
     assert!(run("shared_unwritten", Order::Forward).iter().all(|v| v.is_nan()), "shared memory starts as NaN");
 
     // Launches that do not fit their kernel are refused with a code, not run.

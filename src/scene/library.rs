@@ -1,0 +1,181 @@
+//! The library: images of uniform crystals, by multislice, over displacement, composition, mis-tilt and thickness; fractions of the beam.
+
+use super::imaging::{Imaging, Motion};
+use super::strands::{Frozen, stack, uniform_cell};
+use super::{LibraryAxes, Material, SceneError};
+use crate::image::FourierImage;
+use crate::microscope::{AnnularDetector, Edge};
+use crate::multislice::{Illumination, ImageStack, ScatteringStudy, Setting};
+use crate::specimen::{FrozenPhonons, Sign, Stack};
+
+/// Most images of a library.
+const IMAGE_LIMIT: usize = 50_000;
+
+/// The images of one material, as Fourier coefficients of its cell with an A column at the origin and a point source.
+#[derive(Debug, Clone)]
+pub struct Library {
+    /// The material.
+    pub material: Material,
+    /// What was tabulated.
+    pub axes: LibraryAxes,
+    /// The detectors.
+    pub detectors: Vec<AnnularDetector>,
+    /// `images[node × detectors + detector]`.
+    pub images: Vec<FourierImage>,
+    /// Largest fraction of the beam that any node lost through the band limit.
+    pub lost: f64,
+    /// Engine that computed it.
+    pub engine: String,
+}
+
+impl Library {
+    /// Computes all images; `progress` is told every finished k-point of every structure.
+    pub fn compute(
+        material: &Material,
+        axes: &LibraryAxes,
+        imaging: &Imaging,
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<Self, SceneError> {
+        let images = axes.nodes() * imaging.detectors.len();
+        if images > IMAGE_LIMIT {
+            return Err(SceneError::LibraryTooLarge { images, limit: IMAGE_LIMIT });
+        }
+        let mut library = Self {
+            material: material.clone(),
+            axes: axes.clone(),
+            detectors: imaging.detectors.clone(),
+            images: Vec::with_capacity(images),
+            lost: 0.0,
+            engine: String::new(),
+        };
+        for number in 0..axes.structures() {
+            library.add_structure(number, imaging, progress)?;
+        }
+        Ok(library)
+    }
+
+    /// Steps of `progress` that [`Self::compute`] takes.
+    #[must_use]
+    pub fn steps(axes: &LibraryAxes, imaging: &Imaging) -> usize {
+        let runs = if let Motion::AlikeInEveryCell { pairs, .. } = imaging.motion { 2 * pairs } else { 1 };
+        axes.structures() * runs * imaging.k_points.iter().product::<usize>()
+    }
+
+    /// The image of a node on a detector.
+    #[must_use]
+    pub fn image(&self, node: usize, detector: usize) -> &FourierImage {
+        &self.images[node * self.detectors.len() + detector]
+    }
+
+    fn add_structure(&mut self, number: usize, imaging: &Imaging, progress: &(dyn Fn(usize) + Sync)) -> Result<(), SceneError> {
+        let (displacement_pm, composition) = self.axes.structure(number);
+        let layers = self.axes.layers.last().copied().unwrap_or(1);
+        let shift = [displacement_pm[0], displacement_pm[1], self.axes.displacement_z_pm].map(|d| d / 100.0);
+        let strands = uniform_cell(&self.material, shift, &evenly_marked(composition, layers), layers);
+        let [ax, ay, az] = self.material.edges_angstrom;
+        let cell = [[ax, 0.0], [0.0, ay]];
+        let illuminations: Vec<Illumination> = self
+            .axes
+            .tilt_y_mrad
+            .iter()
+            .flat_map(|&y| self.axes.tilt_x_mrad.iter().map(move |&x| [x, y]))
+            .map(|specimen_tilt_mrad| Illumination { specimen_tilt_mrad, probe: imaging.probe.clone() })
+            .collect();
+        let exits: Vec<usize> = self.axes.layers.iter().map(|&n| 2 * n).collect();
+        let made = |frozen| stack(&strands, cell, [0.0; 2], az, frozen);
+        let result = images_of(&made, cell, imaging.k_points, &illuminations, &exits, imaging, progress)?;
+        self.lost = result.lost.iter().flatten().copied().fold(self.lost, f64::max);
+        self.engine.clone_from(&result.engine);
+        let mean = mean_over_groups(&result);
+        // [illumination][exit][detector] is the order of nodes within a structure.
+        self.images.extend(mean.into_iter().flatten().flatten());
+        Ok(())
+    }
+}
+
+/// Layers that hold the dopant, spread evenly: the fraction holds at every depth.
+fn evenly_marked(composition: f64, layers: usize) -> Vec<bool> {
+    let up_to = |n: usize| (n as f64 * composition + 0.5).floor();
+    (0..layers).map(|layer| up_to(layer + 1) > up_to(layer)).collect()
+}
+
+/// Runs one structure, with its atoms at rest, displaced by the propagation, or displaced alike in every cell.
+pub(super) fn images_of(
+    made: &dyn Fn(Frozen) -> Result<Stack, SceneError>,
+    cell: [[f64; 2]; 2],
+    k_points: [usize; 2],
+    illuminations: &[Illumination],
+    exits: &[usize],
+    imaging: &Imaging,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<ImageStack, SceneError> {
+    let setting = Setting::new(cell, imaging.pixel_angstrom, imaging.probe.beam, imaging.factors, imaging.oversampling)?;
+    let run = |stack: &Stack, phonons| {
+        ScatteringStudy {
+            stack,
+            setting,
+            k_points,
+            raster_origin: [0.0; 2],
+            exits: exits.to_vec(),
+            illuminations: illuminations.to_vec(),
+            detectors: imaging.detectors.clone(),
+            phonons,
+            edge: Edge::AreaWeighted,
+            device: imaging.device,
+        }
+        .run(progress)
+    };
+    match imaging.motion {
+        Motion::None => Ok(run(&made(Frozen::AtRest)?, None)?),
+        Motion::FrozenPhonons { seed, pairs } => Ok(run(&made(Frozen::Later)?, Some((FrozenPhonons::new(seed), pairs)))?),
+        Motion::AlikeInEveryCell { seed, pairs } => {
+            let phonons = FrozenPhonons::new(seed);
+            let mut sum: Option<ImageStack> = None;
+            for pair in 0..pairs {
+                for sign in [Sign::Plus, Sign::Minus] {
+                    let part = run(&made(Frozen::Now(phonons, pair, sign, true))?, None)?;
+                    match &mut sum {
+                        None => sum = Some(part),
+                        Some(sum) => {
+                            sum.images.extend(part.images);
+                            sum.weights.extend(part.weights);
+                        }
+                    }
+                }
+            }
+            let mut all = sum.ok_or(crate::multislice::MultisliceError::TooMany { what: "phonon pairs", value: 0, limit: 1 })?;
+            let total: f64 = all.weights.iter().sum();
+            all.weights.iter_mut().for_each(|w| *w /= total);
+            Ok(all)
+        }
+    }
+}
+
+/// `[illumination][exit][detector]`, the groups averaged by their weights.
+pub(super) fn mean_over_groups(stack: &ImageStack) -> Vec<Vec<Vec<FourierImage>>> {
+    let mut mean = stack.images[0].clone();
+    mean.iter_mut().flatten().flatten().for_each(|image| image.scale(0.0));
+    for (group, &weight) in stack.images.iter().zip(&stack.weights) {
+        for (sum, part) in mean.iter_mut().flatten().flatten().zip(group.iter().flatten().flatten()) {
+            let mut part = part.clone();
+            part.scale(weight);
+            sum.accumulate(&part);
+        }
+    }
+    mean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marked_layers_hold_the_fraction_at_every_depth() {
+        let marked = evenly_marked(0.2, 50);
+        for depth in [10, 25, 50] {
+            let count = marked[..depth].iter().filter(|&&m| m).count();
+            assert_eq!(count, depth / 5, "{depth}");
+        }
+        assert!(evenly_marked(0.0, 9).iter().all(|m| !m) && evenly_marked(1.0, 9).iter().all(|&m| m));
+    }
+}

@@ -1,0 +1,57 @@
+//! Every study that ships runs, in a quick form: the ends of its axes, a thin crystal, coarse numerics, and every stage up to the page.
+
+use assert_cmd::Command;
+use mistilt::study::Study;
+use std::path::{Path, PathBuf};
+
+/// What makes any study quick: one Bloch class, a coarse grid that still reaches the detectors.
+const QUICK: [&str; 3] = ["simulation.k_points=[1, 1]", "simulation.pixel_angstrom=0.06", "report.images_at=[]"];
+
+fn shipped() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("studies");
+    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
+    files.sort();
+    files
+}
+
+/// The overrides that leave of every axis its first and last value, and of the crystal 2 nm.
+fn overrides(study: &Study) -> Vec<String> {
+    let mut out: Vec<String> = QUICK.map(str::to_owned).to_vec();
+    let mut thick = false;
+    for axis in study.axes.iter().filter(|axis| axis.values.len() > 1) {
+        let ends = [axis.values.first(), axis.values.last()];
+        let text = if axis.key == "crystal.thickness_nm" {
+            thick = true;
+            "[1, 2]".to_owned()
+        } else {
+            serde_json::to_string(&ends).unwrap()
+        };
+        out.push(format!("{}={text}", axis.key));
+    }
+    if !thick {
+        out.push("crystal.thickness_nm=2".to_owned());
+    }
+    out
+}
+
+#[test]
+fn every_study_that_ships_runs_in_a_quick_form() {
+    let root = tempfile::tempdir().unwrap();
+    for path in shipped() {
+        let study = Study::read(&path, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let set = overrides(&study);
+        let quick = Study::read(&path, &set).unwrap_or_else(|error| panic!("{error}"));
+        let folder = root.path().join(&study.name);
+        let mut command = Command::cargo_bin("mistilt").unwrap();
+        command.args(["study", "run", "--quiet", "-o"]).arg(&folder).arg(&path);
+        command.args(set.iter().flat_map(|text| ["--set", text]));
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}: {}", study.name, String::from_utf8_lossy(&output.stderr));
+        let rows = csv::Reader::from_path(folder.join("records.csv")).unwrap().into_records().count();
+        let measurements = |p: &mistilt::study::Point| p.config.microscope.detectors.len() * p.config.measure.estimators.len();
+        assert_eq!(rows, quick.points().iter().map(measurements).sum::<usize>(), "{}", study.name);
+        let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+        assert!(page.contains("id=\"explorer\"") && page.contains("<h2>Answer</h2>"), "{} has no slider or no answer", study.name);
+    }
+}
