@@ -7,7 +7,6 @@ mod conditions;
 mod cubic;
 mod error;
 mod evidence;
-mod frame;
 mod judge;
 mod library;
 mod mean_cell;

@@ -1,14 +1,14 @@
 //! A trial of the verdict on images whose polarization and tilt are known: is the tilt recovered within its own interval, how often does the
 //! verdict raise a false alarm or miss a polarization, and how far is it from the truth, beside the raw map and beside subtracting the mean.
 
-use super::frame::{Exposure, expose};
 use super::judge::Prepared;
 use super::mosaic::{Mosaic, Pattern};
 use super::posterior::Method;
 use super::verdict::Call;
 use super::{ArtifactError, TiltLibrary, Verdict};
 use crate::columns::FindOptions;
-use crate::image::{Radiance, Raster, SourceShape};
+use crate::detection::{Camera, FrameKey};
+use crate::image::Raster;
 use crate::polarization::{MapOptions, polarization_map};
 use serde::{Deserialize, Serialize};
 
@@ -30,14 +30,12 @@ pub struct Scene<'a> {
     pub cells: usize,
     /// Pixel, pm.
     pub pixel_pm: f64,
-    /// Source, Å.
-    pub source_fwhm_angstrom: f64,
-    /// Electrons an Å².
+    /// The camera: source, scan and dose.
+    pub camera: &'a Camera,
+    /// Electrons an Å² that it takes.
     pub dose: f64,
-    /// Row jitter, pm rms.
-    pub row_jitter_pm: f64,
-    /// Seed of jitter and counts.
-    pub seed: u64,
+    /// Which frame.
+    pub key: FrameKey,
 }
 
 /// A tilt estimate beside the truth.
@@ -98,13 +96,10 @@ pub fn run(scene: &Scene<'_>, prepared: &Prepared) -> Result<Outcome, ArtifactEr
     let mosaic = Mosaic::new(scene.pattern, scene.film, scene.substrate, scene.tilt, scene.cells)
         .ok_or_else(|| ArtifactError::Setting("the library lacks a mirrored tilt".to_owned()))?;
     let raster = Raster::square([0.0; 2], mosaic.side_angstrom(), 0.01 * scene.pixel_pm);
-    let source = SourceShape { fwhm_angstrom: scene.source_fwhm_angstrom, ..SourceShape::default() };
-    let seen = mosaic.seen_with(&source).ok_or_else(|| ArtifactError::Setting("the mosaic cannot be blurred".to_owned()))?;
-    let exposure = Exposure { dose: scene.dose, row_jitter_pm: scene.row_jitter_pm, seed: scene.seed };
-    let pixels = expose(seen.as_ref(), raster, &exposure);
+    let frame = scene.camera.expose(&mosaic, raster, scene.key).map_err(|e| ArtifactError::Setting(e.to_string()))?.image;
     let options = MapOptions { find: FindOptions::default(), empirical_covariance: false, ..MapOptions::default() };
-    let (map, columns) = polarization_map(&pixels, raster.width, raster.height, Some(scene.pixel_pm), &options)?;
-    let verdict = prepared.judge(&pixels, raster.width, &map, &columns)?;
+    let (map, columns) = polarization_map(&frame.data, frame.width, frame.height, Some(scene.pixel_pm), &options)?;
+    let verdict = prepared.judge(&frame.data, frame.width, &map, &columns)?;
     let n = verdict.cells.len() as f64;
     let mean = verdict.cells.iter().fold([0.0; 2], |s, c| [s[0] + c.measured_pm[0] / n, s[1] + c.measured_pm[1] / n]);
     Ok(Outcome {
@@ -116,7 +111,7 @@ pub fn run(scene: &Scene<'_>, prepared: &Prepared) -> Result<Outcome, ArtifactEr
             .iter()
             .map(|t| TiltOutcome { method: t.method, mean_mrad: t.mean_mrad, sigma_mrad: t.sigma_mrad(), tells: t.tells })
             .collect(),
-        regions: regions(scene, &verdict, mean, [raster.width, raster.height]),
+        regions: regions(scene, &verdict, mean, [frame.width, frame.height]),
         one_tilt_excluded: verdict.common_tilt.is_excluded(),
     })
 }

@@ -9,6 +9,8 @@ use crate::artifact::{
     spaced,
 };
 use crate::crystal::{Crystal, structures};
+use crate::detection::{Camera, CameraSettings, Dose, FrameKey, RowJitter};
+use crate::image::SourceShape;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -283,6 +285,7 @@ impl VerdictTrial {
             if self.images.patterns.contains(&Pattern::Substrate) { Some(prepare(Some(&believed_substrate))?) } else { None };
 
         let doses = &self.truth.dose_electrons_per_square_angstrom;
+        let cameras: Vec<Camera> = doses.iter().map(|d| self.camera(*d)).collect::<Result<_, _>>()?;
         let (patterns, tilts) = (self.images.patterns.len(), self.images.tilts);
         let one = |number: usize| -> Result<Outcome, RunError> {
             let (dose, pattern, tilt) = (number / (patterns * tilts), self.images.patterns[number / tilts % patterns], number % tilts);
@@ -294,10 +297,9 @@ impl VerdictTrial {
                 tilt: (true_film.header.tilts_mrad.len() - 1 + 5 * tilt) % true_film.header.tilts_mrad.len(),
                 cells: self.images.cells,
                 pixel_pm: self.images.pixel_pm,
-                source_fwhm_angstrom: self.truth.source_fwhm_angstrom,
+                camera: &cameras[dose],
                 dose: doses[dose],
-                row_jitter_pm: self.truth.row_jitter_pm,
-                seed: frame_seed(self.seed, number),
+                key: FrameKey { seed: self.seed, frame: number as u64, channel: 0 },
             };
             let prepared = with_substrate.as_ref().filter(|_| pattern == Pattern::Substrate).unwrap_or(&plain);
             let outcome = run(&scene, prepared)?;
@@ -308,14 +310,17 @@ impl VerdictTrial {
     }
 }
 
-/// Seed of one image: the first 64 bits of blake3 of the trial's seed and the image's number.
-fn frame_seed(seed: u64, number: usize) -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&seed.to_le_bytes());
-    hasher.update(&(number as u64).to_le_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    u64::from_le_bytes(first)
+impl VerdictTrial {
+    /// Source, row jitter (a third of it along y, rows independent) and dose.
+    fn camera(&self, electrons: f64) -> Result<Camera, RunError> {
+        let jitter = RowJitter { rms_pm: self.truth.row_jitter_pm, y_ratio: 1.0 / 3.0, correlation: 0.0 };
+        Ok(Camera::new(CameraSettings {
+            source: SourceShape { fwhm_angstrom: self.truth.source_fwhm_angstrom, ..SourceShape::default() },
+            dose: Some(Dose::PerSquareAngstrom { electrons }),
+            jitter: (self.truth.row_jitter_pm > 0.0).then_some(jitter),
+            ..CameraSettings::default()
+        })?)
+    }
 }
 
 impl Microscope {

@@ -7,6 +7,7 @@ use mistilt::artifact::{
     ResponseTable, Ruler, TiltLibrary, read_cells, sensitivities,
 };
 use mistilt::crystal::structures;
+use mistilt::detection::{Camera, CameraSettings, Dose, FrameKey};
 use mistilt::image::{Radiance, Raster, SourceShape};
 use mistilt::polarization::{MapOptions, polarization_map};
 use std::sync::OnceLock;
@@ -111,6 +112,12 @@ fn pixels_and_coefficients_give_the_same_shift_and_the_mean_cell_the_same_signs_
 
 fn judged(pattern: Pattern, tilt: usize, dose: f64, prepared: &Prepared) -> Outcome {
     let film = if pattern == Pattern::Unpolarized { cubic() } else { polar() };
+    let camera = Camera::new(CameraSettings {
+        source: SourceShape { fwhm_angstrom: SOURCE_ANGSTROM, ..SourceShape::default() },
+        dose: Some(Dose::PerSquareAngstrom { electrons: dose }),
+        ..CameraSettings::default()
+    })
+    .unwrap();
     let scene = Scene {
         pattern,
         film,
@@ -118,10 +125,9 @@ fn judged(pattern: Pattern, tilt: usize, dose: f64, prepared: &Prepared) -> Outc
         tilt,
         cells: 14,
         pixel_pm: 16.5,
-        source_fwhm_angstrom: SOURCE_ANGSTROM,
+        camera: &camera,
         dose,
-        row_jitter_pm: 3.0,
-        seed: tilt as u64,
+        key: FrameKey::first(tilt as u64),
     };
     run(&scene, prepared).unwrap()
 }
