@@ -236,6 +236,5 @@ pub fn page(
             .iter()
             .map(|k| ((*k).to_owned(), provenance[*k].as_str().unwrap_or_default().to_owned()))
             .collect(),
-        ..Page::default()
     })
 }

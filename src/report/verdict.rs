@@ -257,7 +257,6 @@ impl VerdictPage<'_> {
             ],
             python: "import pandas as pd\ncells = pd.read_csv(\"cells.csv\")\nregions = pd.read_csv(\"regions.csv\")".to_owned(),
             provenance,
-            ..Page::default()
         })
     }
 }

@@ -285,7 +285,7 @@ mod tests {
             ("_hz", "Hz"),
             ("_pa", "pA"),
             ("_percent", "%"),
-            ("_e", "electrons"),
+            ("_e", "electron"),
         ];
         for (path, node) in sweepable() {
             let text = node["description"].as_str().unwrap_or_else(|| panic!("{path} has no description"));
