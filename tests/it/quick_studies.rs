@@ -43,6 +43,10 @@ fn every_study_that_ships_runs_in_a_quick_form() {
         let set = overrides(&study);
         let quick = Study::read(&path, &set).unwrap_or_else(|error| panic!("{error}"));
         let folder = root.path().join(&study.name);
+        if quick.points().iter().all(|p| p.config.scene.is_some()) {
+            images_its_scenes(&path, &set, &folder, quick.points().len());
+            continue;
+        }
         let mut command = Command::cargo_bin("mistilt").unwrap();
         command.args(["study", "run", "--quiet", "-o"]).arg(&folder).arg(&path);
         command.args(set.iter().flat_map(|text| ["--set", text]));
@@ -54,4 +58,20 @@ fn every_study_that_ships_runs_in_a_quick_form() {
         let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
         assert!(page.contains("id=\"explorer\"") && page.contains("<h2>Answer</h2>"), "{} has no slider or no answer", study.name);
     }
+}
+
+/// A study of scenes, in a few cells each: one image with its truth, one table and one map a point, and the figure of all.
+fn images_its_scenes(path: &Path, set: &[String], folder: &Path, points: usize) {
+    let mut command = Command::cargo_bin("mistilt").unwrap();
+    command.args(["scenes", "--quiet", "-o"]).arg(folder).arg(path).args(["--set", "scene.size_cells=[4, 4]"]);
+    command.args(set.iter().flat_map(|text| ["--set", text]));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+    let count = |folder: &Path, ending: &str| {
+        let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.ends_with(ending)).count()
+    };
+    assert_eq!([".npy", ".npy.json", ".csv"].map(|ending| count(folder, ending)), [points; 3], "{}", path.display());
+    assert_eq!(count(&folder.join("figures"), "-truth.png"), points);
+    assert!(folder.join("figures/scenes-1.png").is_file());
 }
