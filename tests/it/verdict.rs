@@ -21,7 +21,7 @@ fn library(structure: &str, tilt_mrad: f64, phonon_pairs: usize) -> TiltLibrary 
         detector_mrad: [50.0, 75.0],
         thickness_nm: vec![9.0],
         tilt_mrad,
-        numerics: Numerics { pixel_angstrom: 0.08, k_points: [3, 3], phonon_pairs, ..Numerics::default() },
+        numerics: Numerics { pixel_angstrom: 0.06, k_points: [5, 5], phonon_pairs, ..Numerics::default() },
         ..Conditions::default()
     };
     TiltLibrary::compute(&structures::get(structure).unwrap(), &conditions, &|_| ()).unwrap()
@@ -73,7 +73,7 @@ fn a_polynomial_stands_for_tilts_between_those_of_the_library() {
         let measured = read_cells(&image, &small.header.cells, [0.0; 2], &Ruler::default()).unwrap().shift_pm;
         let expected = response.shift_pm(*theta);
         for c in 0..2 {
-            assert!((measured[c] - expected[c]).abs() < 0.1, "{theta:?}: {measured:?} {expected:?}");
+            assert!((measured[c] - expected[c]).abs() < 0.2, "{theta:?}: {measured:?} {expected:?}");
         }
     }
 }
