@@ -85,7 +85,7 @@ pub struct Outcome {
     pub tilt_mrad: [f64; 2],
     /// Tilt by each kind of evidence.
     pub tilts: Vec<TiltOutcome>,
-    /// Regions of [`FEWEST_CELLS`] cells and more.
+    /// Regions of `FEWEST_CELLS` cells and more.
     pub regions: Vec<RegionOutcome>,
     /// Whether no single tilt explains all regions as unpolarized.
     pub one_tilt_excluded: bool,

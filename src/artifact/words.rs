@@ -21,7 +21,7 @@ impl Directions {
         Self { x, y: cross.map(|c| c / common) }
     }
 
-    /// A vector's direction given in the axes of the crystal, as [100] or [110] within 15°, else as an angle from x toward y.
+    /// A vector's direction given in the axes of the crystal, as `[100]` or `[110]` within 15°, else as an angle from x toward y.
     #[must_use]
     pub fn name(&self, [x, y]: [f64; 2]) -> String {
         let degrees = y.atan2(x).to_degrees();

@@ -140,7 +140,7 @@ fn judged(pattern: Pattern, tilt: usize, dose: f64, prepared: &Prepared) -> Outc
 
 #[test]
 fn tilt_is_found_and_polarization_told_from_it() {
-    let ruler = Ruler { window_radius_angstrom: 1.386, sample_angstrom: 0.165, ..Ruler::default() };
+    let ruler = Ruler { window_radius_angstrom: 1.1, sample_angstrom: 0.1, ..Ruler::default() };
     let source = [SOURCE_ANGSTROM - 0.1, SOURCE_ANGSTROM + 0.1];
     let options = Options {
         beliefs: Beliefs { max_tilt_mrad: 4.0, ..Beliefs::default() },
