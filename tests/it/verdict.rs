@@ -1,13 +1,10 @@
-//! The verdict end to end on small libraries: responses between the tilts of a library, mean cells, tilts and calls.
+//! What the verdict stands on, on small libraries: responses between the tilts of a library, mean cells, symmetry.
 
 use mistilt::artifact::mosaic::{Mosaic, Pattern};
-use mistilt::artifact::trial::{Outcome, Scene, run};
 use mistilt::artifact::{
-    ArtifactError, Axes, Beliefs, Call, Conditions, Libraries, MeanCell, Method, Numerics, Options, Prepared, ReferenceCells,
-    ResponseTable, Ruler, TiltLibrary, read_cells, sensitivities,
+    ArtifactError, Axes, Conditions, MeanCell, Numerics, ResponseTable, Ruler, TiltLibrary, read_cells, sensitivities,
 };
 use mistilt::crystal::structures;
-use mistilt::detection::{Camera, CameraSettings, Dose, FrameKey};
 use mistilt::image::{Radiance, Raster, SourceShape};
 use mistilt::polarization::{MapOptions, polarization_map};
 use std::sync::OnceLock;
@@ -114,57 +111,4 @@ fn pixels_and_coefficients_give_the_same_shift_and_the_mean_cell_the_same_signs_
         assert!((found.width_pm[site] / expected.width_pm[site] - 1.0).abs() < 0.02);
     }
     assert_eq!((cell.without.len(), cell.cells > 80), (4, true));
-}
-
-fn judged(pattern: Pattern, tilt: usize, dose: f64, prepared: &Prepared) -> Outcome {
-    let film = if pattern == Pattern::Unpolarized { warm_cubic() } else { polar() };
-    let camera = Camera::new(CameraSettings {
-        source: SourceShape { fwhm_angstrom: SOURCE_ANGSTROM, ..SourceShape::default() },
-        dose: Some(Dose::PerSquareAngstrom { electrons: dose }),
-        ..CameraSettings::default()
-    })
-    .unwrap();
-    let scene = Scene {
-        pattern,
-        film,
-        substrate: warm_cubic(),
-        tilt,
-        cells: 14,
-        pixel_pm: 16.5,
-        camera: &camera,
-        dose,
-        key: FrameKey::first(tilt as u64),
-    };
-    run(&scene, prepared).unwrap()
-}
-
-#[test]
-fn tilt_is_found_and_polarization_told_from_it() {
-    let ruler = Ruler { window_radius_angstrom: 1.1, sample_angstrom: 0.1, ..Ruler::default() };
-    let source = [SOURCE_ANGSTROM - 0.1, SOURCE_ANGSTROM + 0.1];
-    let options = Options {
-        beliefs: Beliefs { max_tilt_mrad: 4.0, ..Beliefs::default() },
-        ruler,
-        source_fwhm_angstrom: Some(source),
-        reference: ReferenceCells::None,
-        bend_degree: 0,
-    };
-    let prepared = Prepared::new(&Libraries { film: polar(), reference: None }, source, &options).unwrap();
-    let dose = 3e4;
-    let cases = [(Pattern::Halves180, 5), (Pattern::Monodomain, 0), (Pattern::Unpolarized, 6)];
-    for (pattern, tilt) in cases {
-        let outcome = judged(pattern, tilt, dose, &prepared);
-        println!("{outcome:?}");
-        let together = outcome.tilts.iter().find(|t| t.method == Method::Together).unwrap();
-        for c in 0..2 {
-            // Four of its own standard deviations: a false failure in 1 of 10 000.
-            assert!((together.mean_mrad[c] - outcome.tilt_mrad[c]).abs() < 4.0 * together.sigma_mrad[c] + 0.05, "{outcome:?}");
-        }
-        let polar = pattern != Pattern::Unpolarized;
-        assert!(!outcome.regions.is_empty());
-        for region in &outcome.regions {
-            assert_eq!(region.call.is_polar(), polar, "{region:?}");
-            assert!(polar || region.call != Call::Crystal);
-        }
-    }
 }
