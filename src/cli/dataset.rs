@@ -2,9 +2,11 @@
 
 use super::failure::Failure;
 use super::output::Output;
-use super::study::{StudyArgs, with_threads};
-use crate::study::dataset_run::{self, DatasetPlan, Part};
-use crate::study::frames::Frames;
+use super::study::{StudyArgs, interrupt, quoted, with_threads};
+use crate::study::RunError;
+use crate::study::dataset_run::{self, DatasetPlan, Means, Part};
+use crate::study::frames::FramesPlan;
+use crate::study::library_check::{check_dataset, table};
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -21,6 +23,12 @@ pub(super) struct Args {
     /// Make part I of N of the files, I from 1 to N: for several processes or machines on one folder. Default: all
     #[arg(long, value_name = "I/N", value_parser = part)]
     part: Option<Part>,
+    /// Folder in which libraries are kept, by a hash of what they depend on. Default: library/ in the dataset's folder
+    #[arg(long, value_name = "DIR")]
+    library: Option<PathBuf>,
+    /// Cells of the strips on which the library is held against multislice of every atom, 4 to 32. Default: 8
+    #[arg(long, value_name = "N", default_value_t = 8, hide_default_value = true, value_parser = clap::value_parser!(u32).range(4..=32))]
+    check_cells: u32,
     /// Threads to compute with, 1 or more; the data do not depend on it. Default: all cores
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -37,17 +45,47 @@ fn part(text: &str) -> Result<Part, String> {
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let study = args.study.read()?;
     let plan = DatasetPlan::new(&study)?;
-    let bar = output.bar(plan.samples() as usize);
     let start = Instant::now();
     let part = args.part.unwrap_or(Part { index: 0, count: 1 });
-    let outcome = with_threads(args.threads, || {
-        let samples = (0..plan.samples()).map(|n| plan.sample(n)).collect::<Result<Vec<_>, _>>()?;
-        let frames = Frames::prepare(samples.into_iter().map(|s| (s.config, s.number)), None)?;
-        let frame = |sample: &dataset_run::Sample| frames.image(&sample.config, sample.number);
-        dataset_run::run(&plan, &args.output, part, &frame, &|n| bar.inc(n as u64), &|| false)
-    })?;
-    bar.finish_and_clear();
+    let interrupt = interrupt().map_err(|e| Failure::BadInput(format!("signals cannot be caught: {e}")))?;
+    let shared = with_threads(args.threads, || shared(&plan))?;
+    let made = with_threads(args.threads, || {
+        let span = shared.span();
+        let bar = output.bar_of(shared.steps(), "library {wide_bar} {pos}/{len} k-points, {eta} left");
+        let library = args.library.clone().unwrap_or_else(|| args.output.join("library"));
+        let frames = shared.make(Some(&library), &|n| bar.inc(n as u64))?;
+        bar.finish_and_clear();
+        let bar = output.bar_of(plan.samples() as usize, "{wide_bar} {pos}/{len} images, {eta} left {msg}");
+        let held_out = plan.sample(0)?.config;
+        let outcome = dataset_run::run(
+            &plan,
+            &args.output,
+            part,
+            &Means {
+                frame: &|sample| frames.image(&sample.config, sample.number),
+                library_error: &|| {
+                    let tell = |text: &str| bar.set_message(text.to_owned());
+                    span.map_or(Ok(Vec::new()), |span| check_dataset(&held_out, &span, args.check_cells, &tell))
+                },
+                progress: &|n| bar.inc(n as u64),
+                stop: &|| interrupt.raised(),
+            },
+        );
+        bar.finish_and_clear();
+        outcome
+    });
+    let outcome = match made {
+        Err(Failure::Run(RunError::Interrupted)) => {
+            let again = std::env::args().map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
+            return Err(Failure::Stopped { again });
+        }
+        made => made?,
+    };
     let seconds = start.elapsed().as_secs_f64();
+    if !outcome.library_error.is_empty() {
+        output.say("What the library of column responses costs against multislice of every atom, on held-out scenes:");
+        output.say(table(&outcome.library_error).trim_end());
+    }
     for note in &outcome.notes {
         output.say(note);
     }
@@ -57,7 +95,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     if output.json {
         return Ok(output.json(&json!({
             "folder": outcome.folder, "shards": outcome.shards, "shards_in_all": outcome.all, "shards_kept": outcome.kept,
-            "windows": outcome.items, "seconds": seconds,
+            "windows": outcome.items, "seconds": seconds, "library_error": outcome.library_error,
         }))?);
     }
     Ok(output.data(&format!(
@@ -67,6 +105,20 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         outcome.kept,
         outcome.items
     ))?)
+}
+
+/// What the samples share: their scenes are looked at one by one.
+fn shared(plan: &DatasetPlan<'_>) -> Result<FramesPlan, RunError> {
+    let mut refused = None;
+    let settings = (0..plan.samples()).map_while(|n| match plan.sample(n) {
+        Ok(sample) => Some((sample.config, sample.number)),
+        Err(error) => {
+            refused = Some(error);
+            None
+        }
+    });
+    let shared = FramesPlan::new(settings)?;
+    refused.map_or(Ok(shared), Err)
 }
 
 #[cfg(test)]

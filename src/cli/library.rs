@@ -4,9 +4,8 @@ use super::failure::Failure;
 use super::output::Output;
 use super::study::{StudyArgs, with_threads};
 use crate::study::RunError;
-use crate::study::library_check::{Errors, LibraryError, check};
+use crate::study::library_check::{check, table};
 use serde_json::json;
-use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -43,25 +42,4 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         return Ok(output.json(&json!({ "scenes": errors }))?);
     }
     Ok(output.data(&table(&errors))?)
-}
-
-fn table(errors: &[LibraryError]) -> String {
-    let mut text = format!(
-        "{:<24}{:>6}   {:<34}   {:<34}{:>9}\n{:<24}{:>6}   {}   {}{:>9}\n",
-        "scene", "nodes", "away from walls", "at walls", "pixels", "", "", HEAD, HEAD, "rms %"
-    );
-    for e in errors {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{:<24}{:>6}   {}   {}{:>9.2}", e.scene, e.nodes, half(&e.away), half(&e.at_walls), e.pixels_percent);
-    }
-    text
-}
-
-const HEAD: &str = "cols  rms pm  max pm   rms %   max %";
-
-fn half(e: &Errors) -> String {
-    if e.columns == 0 {
-        return format!("{:>4}{:>30}", 0, "");
-    }
-    format!("{:>4}{:>8.2}{:>8.2}{:>8.2}{:>8.2}", e.columns, e.rms_pm, e.largest_pm, e.rms_percent, e.largest_percent)
 }

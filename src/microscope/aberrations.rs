@@ -31,6 +31,19 @@ impl Aberrations {
         Self(vec![Aberration { n: 1, m: 0, coefficient_angstrom: -defocus_angstrom, azimuth_rad: 0.0 }])
     }
 
+    /// The defocus, Å: what all terms C_{1,0} make.
+    #[must_use]
+    pub fn defocus_angstrom(&self) -> f64 {
+        -self.0.iter().filter(|a| (a.n, a.m) == (1, 0)).map(|a| a.coefficient_angstrom).sum::<f64>()
+    }
+
+    /// The same lens at another defocus, Å.
+    #[must_use]
+    pub fn at_defocus(&self, defocus_angstrom: f64) -> Self {
+        let others = self.0.iter().filter(|a| (a.n, a.m) != (1, 0)).copied();
+        Self(Self::defocus(defocus_angstrom).0.into_iter().chain(others).collect())
+    }
+
     /// χ in radians at the wave vector k (1/Å), measured from the optic axis.
     #[must_use]
     pub fn phase_rad(&self, k: [f64; 2], beam: Beam) -> f64 {
@@ -50,6 +63,16 @@ mod tests {
     use super::*;
 
     const BEAM: Beam = Beam { energy_kev: 200.0 };
+
+    #[test]
+    fn another_defocus_leaves_the_other_terms() {
+        let mut lens = Aberrations::defocus(30.0);
+        lens.0.push(Aberration { n: 3, m: 0, coefficient_angstrom: 1e4, azimuth_rad: 0.0 });
+        let other = lens.at_defocus(-12.0);
+        assert_eq!((lens.defocus_angstrom(), other.defocus_angstrom()), (30.0, -12.0));
+        assert_eq!(other.at_defocus(30.0), lens);
+        assert_eq!(Aberrations::default().defocus_angstrom(), 0.0);
+    }
 
     #[test]
     fn defocus_and_spherical_aberration_are_the_textbook_terms() {

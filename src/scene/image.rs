@@ -6,8 +6,9 @@
 //! of a neighbour stands where a uniform crystal would have it.
 
 use super::columns::ColumnGrid;
+use super::library_axes::Place;
 use super::response::Response;
-use super::{Library, Scene, SceneColumn, SceneError};
+use super::{Library, LibrarySpan, Scene, SceneColumn, SceneError};
 use crate::crystal::Site;
 use crate::image::{Radiance, SourceShape};
 use std::sync::Arc;
@@ -23,12 +24,21 @@ const SIGNAL_DEPTH_ANGSTROM: f64 = 60.0;
 pub struct SceneImage {
     scene: Arc<Scene>,
     libraries: Vec<Arc<Library>>,
-    detector: usize,
+    view: View,
     sources: Vec<SourceShape>,
     /// Responses of A and B, one pair a material.
     responses: Vec<[Response; 2]>,
     a: Prepared,
     b: Prepared,
+}
+
+/// Through what a scene is seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct View {
+    /// Number of the detector in the libraries.
+    pub detector: usize,
+    /// Defocus, underfocus positive, Å.
+    pub defocus_angstrom: f64,
 }
 
 /// What evaluation needs of the columns of one sublattice, in the order of their grid.
@@ -44,17 +54,12 @@ struct Prepared {
 }
 
 impl SceneImage {
-    /// The image on detector number `detector` of the libraries, one a material of the scene in its order, seen with a source.
-    pub fn new(scene: Arc<Scene>, libraries: Vec<Arc<Library>>, detector: usize, source: SourceShape) -> Result<Self, SceneError> {
-        Self::with_sources(scene, libraries, detector, vec![source])
+    /// The image from libraries, one a material of the scene in its order, seen with a source.
+    pub fn new(scene: Arc<Scene>, libraries: Vec<Arc<Library>>, view: View, source: SourceShape) -> Result<Self, SceneError> {
+        Self::with_sources(scene, libraries, view, vec![source])
     }
 
-    fn with_sources(
-        scene: Arc<Scene>,
-        libraries: Vec<Arc<Library>>,
-        detector: usize,
-        sources: Vec<SourceShape>,
-    ) -> Result<Self, SceneError> {
+    fn with_sources(scene: Arc<Scene>, libraries: Vec<Arc<Library>>, view: View, sources: Vec<SourceShape>) -> Result<Self, SceneError> {
         let lacks = |what: String| SceneError::LibraryDoesNotCover { what };
         if libraries.len() != scene.materials.len() {
             return Err(lacks(format!("it has {} materials, the scene {}", libraries.len(), scene.materials.len())));
@@ -63,16 +68,17 @@ impl SceneImage {
             if library.material != scene.materials[material] {
                 return Err(lacks(format!("it is of {}", library.material.name)));
             }
-            library.axes.covers(&scene, material).map_err(lacks)?;
-            if detector >= library.detectors.len() {
-                return Err(SceneError::NoSuchDetector { asked: detector, have: library.detectors.len() });
+            let span = LibrarySpan::of(&scene, material, view.defocus_angstrom);
+            span.map_or(Ok(()), |span| span.lies_within(&library.axes)).map_err(lacks)?;
+            if view.detector >= library.detectors.len() {
+                return Err(SceneError::NoSuchDetector { asked: view.detector, have: library.detectors.len() });
             }
         }
         let transfer = |q_squared: f64| sources.iter().map(|s| s.transfer(q_squared)).product();
-        let responses: Vec<[Response; 2]> = libraries.iter().map(|l| responses(l, detector, &transfer)).collect();
-        let prepare = |grid: &ColumnGrid, site| Prepared::new(grid, site, &responses, &libraries);
+        let responses: Vec<[Response; 2]> = libraries.iter().map(|l| responses(l, view.detector, &transfer)).collect();
+        let prepare = |grid: &ColumnGrid, site| Prepared::new(grid, site, &responses, &libraries, view.defocus_angstrom);
         let (a, b) = (prepare(&scene.a, 0), prepare(&scene.b, 1));
-        Ok(Self { scene, libraries, detector, sources, responses, a, b })
+        Ok(Self { scene, libraries, view, sources, responses, a, b })
     }
 
     /// The scene.
@@ -144,7 +150,7 @@ impl Radiance for SceneImage {
 
     fn seen_with(&self, source: &SourceShape) -> Option<Box<dyn Radiance + '_>> {
         let sources = self.sources.iter().copied().chain([*source]).collect();
-        let image = Self::with_sources(self.scene.clone(), self.libraries.clone(), self.detector, sources).ok()?;
+        let image = Self::with_sources(self.scene.clone(), self.libraries.clone(), self.view, sources).ok()?;
         Some(Box::new(image))
     }
 }
@@ -163,7 +169,7 @@ fn responses(library: &Library, detector: usize, transfer: &dyn Fn(f64) -> f64) 
 }
 
 impl Prepared {
-    fn new(grid: &ColumnGrid, site: usize, responses: &[[Response; 2]], libraries: &[Arc<Library>]) -> Self {
+    fn new(grid: &ColumnGrid, site: usize, responses: &[[Response; 2]], libraries: &[Arc<Library>], defocus_angstrom: f64) -> Self {
         let n = grid.columns.len();
         let mut all = Self {
             origin: Vec::with_capacity(n),
@@ -175,8 +181,13 @@ impl Prepared {
         for column in &grid.columns {
             let library = &libraries[column.material];
             let (axes, layer) = (&library.axes, library.material.edges_angstrom[2]);
-            let displacement_pm = column.surroundings_angstrom.map(|d| 100.0 * d);
-            let weights = axes.weights(displacement_pm, column.dopant_fraction, column.tilt_mrad, column.layers);
+            let weights = axes.weights(&Place {
+                displacement_pm: column.surroundings_angstrom.map(|d| 100.0 * d),
+                composition: column.dopant_fraction,
+                tilt_mrad: column.tilt_mrad,
+                defocus_angstrom,
+                layers: column.layers,
+            });
             all.coefficients.extend(responses[column.material][site].coefficients(&weights));
             all.start.push(all.coefficients.len());
             all.material.push(column.material);

@@ -25,6 +25,15 @@ pub struct Imaging {
     pub device: Device,
 }
 
+impl Imaging {
+    /// The same at another defocus, Å.
+    #[must_use]
+    pub fn at_defocus(&self, defocus_angstrom: f64) -> Self {
+        let probe = Probe { aberrations: self.probe.aberrations.at_defocus(defocus_angstrom), ..self.probe.clone() };
+        Self { probe, ..self.clone() }
+    }
+}
+
 /// Thermal motion of the atoms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Motion {

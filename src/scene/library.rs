@@ -1,10 +1,11 @@
-//! The library: images of uniform crystals, by multislice, over displacement, composition, mis-tilt and thickness; fractions of the beam.
+//! The library: images of uniform crystals, by multislice, over displacement, composition, mis-tilt, defocus and thickness; fractions of
+//! the beam.
 
 use super::imaging::{Imaging, Motion};
 use super::strands::{Frozen, stack, uniform_cell};
 use super::{LibraryAxes, Material, SceneError};
 use crate::image::FourierImage;
-use crate::microscope::{AnnularDetector, Edge};
+use crate::microscope::{AnnularDetector, Edge, Probe};
 use crate::multislice::{Illumination, ImageStack, ScatteringStudy, Setting};
 use crate::specimen::{FrozenPhonons, Sign, Stack};
 
@@ -29,7 +30,7 @@ pub struct Library {
 }
 
 impl Library {
-    /// Computes all images; `progress` is told every finished k-point of every structure.
+    /// Computes all images, at the defoci of the axes whatever the probe's own; `progress` is told every finished k-point of every structure.
     pub fn compute(
         material: &Material,
         axes: &LibraryAxes,
@@ -74,12 +75,10 @@ impl Library {
         let strands = uniform_cell(&self.material, shift, &evenly_marked(composition, layers), layers);
         let [ax, ay, az] = self.material.edges_angstrom;
         let cell = [[ax, 0.0], [0.0, ay]];
-        let illuminations: Vec<Illumination> = self
-            .axes
-            .tilt_y_mrad
-            .iter()
-            .flat_map(|&y| self.axes.tilt_x_mrad.iter().map(move |&x| [x, y]))
-            .map(|specimen_tilt_mrad| Illumination { specimen_tilt_mrad, probe: imaging.probe.clone() })
+        let probes: Vec<Probe> = self.axes.defocus_angstrom.iter().map(|&d| imaging.at_defocus(d).probe).collect();
+        let tilts = self.axes.tilt_y_mrad.iter().flat_map(|&y| self.axes.tilt_x_mrad.iter().map(move |&x| [x, y]));
+        let illuminations: Vec<Illumination> = tilts
+            .flat_map(|specimen_tilt_mrad| probes.iter().map(move |probe| Illumination { specimen_tilt_mrad, probe: probe.clone() }))
             .collect();
         let exits: Vec<usize> = self.axes.layers.iter().map(|&n| 2 * n).collect();
         let made = |frozen| stack(&strands, cell, [0.0; 2], az, frozen);

@@ -7,7 +7,7 @@ use num_complex::Complex64;
 use serde::{Deserialize, Serialize};
 
 /// First bytes of every kept library. The number changes whenever the same inputs would give other images.
-const MAGIC: &[u8] = b"mistilt library 1\n";
+const MAGIC: &[u8] = b"mistilt library 2\n";
 /// Longest header that is believed, bytes.
 const LONGEST_HEADER: usize = 1 << 20;
 /// Bytes of the hash.
@@ -31,6 +31,8 @@ impl Library {
     /// The name under which a library of these inputs is kept: a hash of everything that its images depend on.
     #[must_use]
     pub fn key(material: &Material, axes: &LibraryAxes, imaging: &Imaging) -> String {
+        // The axes name the defoci, whatever the probe's own.
+        let imaging = imaging.at_defocus(0.0);
         // Debug writes every field, and every f64 so that it reads back as the same.
         let inputs = format!("{:?} {material:?} {axes:?} {imaging:?}", String::from_utf8_lossy(MAGIC));
         blake3::hash(inputs.as_bytes()).to_hex().to_string()
@@ -121,6 +123,7 @@ mod tests {
             composition: vec![0.0],
             tilt_x_mrad: vec![0.0],
             tilt_y_mrad: vec![0.0],
+            defocus_angstrom: vec![0.0],
             layers: vec![3, 5],
         };
         let detectors = vec![AnnularDetector { name: "haadf".into(), inner_mrad: 60.0, outer_mrad: 100.0 }];

@@ -1,6 +1,7 @@
 //! Makes a dataset: samples drawn, imaged and cut, shard after shard, each a file that appears whole; what is there and sound is kept.
 
 use super::dataset_table::{DatasetContent, DatasetSettings};
+use super::library_check::LibraryError;
 use super::run_error::RunError;
 use super::spec::{PointConfig, Study};
 use super::validate;
@@ -61,6 +62,20 @@ pub struct DatasetOutcome {
     pub items: u64,
     /// What the user should know: files that were made again, and why.
     pub notes: Vec<String>,
+    /// What the library costs against multislice, once all files are there; none where no library is used.
+    pub library_error: Vec<LibraryError>,
+}
+
+/// What a run asks of its surroundings.
+pub struct Means<'a> {
+    /// The image of a sample, with its truth.
+    pub frame: &'a Frame<'a>,
+    /// Measures what the library costs, once all files are there.
+    pub library_error: &'a dyn Fn() -> Result<Vec<LibraryError>, RunError>,
+    /// Is told finished samples.
+    pub progress: &'a dyn Fn(usize),
+    /// Asked between files whether to stop.
+    pub stop: &'a dyn Fn() -> bool,
 }
 
 impl<'a> DatasetPlan<'a> {
@@ -168,20 +183,13 @@ impl<'a> DatasetPlan<'a> {
 /// The image of a sample, with its truth.
 pub type Frame<'a> = dyn Fn(&Sample) -> Result<Image, RunError> + Sync + 'a;
 
-/// Makes the shards of `part` that are not there, and the manifest once all are; `progress` counts samples, `stop` is asked between shards.
-pub fn run(
-    plan: &DatasetPlan<'_>,
-    folder: &Path,
-    part: Part,
-    frame: &Frame<'_>,
-    progress: &dyn Fn(usize),
-    stop: &dyn Fn() -> bool,
-) -> Result<DatasetOutcome, RunError> {
+/// Makes the shards of `part` that are not there, and the manifest once all are.
+pub fn run(plan: &DatasetPlan<'_>, folder: &Path, part: Part, means: &Means<'_>) -> Result<DatasetOutcome, RunError> {
     std::fs::create_dir_all(folder).map_err(RunError::disk(folder))?;
     let mut notes = Vec::new();
     let mut kept = 0;
     for number in (part.index..plan.shards()).step_by(part.count.max(1) as usize) {
-        if stop() {
+        if (means.stop)() {
             return Err(RunError::Interrupted);
         }
         let path = folder.join(file_name(number));
@@ -193,15 +201,15 @@ pub fn run(
                 if let There::Unsound(why) = other {
                     notes.push(format!("{} was made again: {why}", file_name(number)));
                 }
-                let bytes = plan.make(&samples, frame)?.to_hdf5()?;
+                let bytes = plan.make(&samples, means.frame)?.to_hdf5()?;
                 whole_file(&path, |file| file.write_all(&bytes)).map_err(RunError::disk(&path))?;
             }
         }
-        progress(samples.len());
+        (means.progress)(samples.len());
     }
-    let shards = manifest(plan, folder)?;
+    let (shards, library_error) = manifest(plan, folder, means.library_error)?;
     let items = shards.iter().map(|s| s.items).sum();
-    Ok(DatasetOutcome { folder: folder.to_owned(), shards: shards.len(), kept, all: plan.shards() as usize, items, notes })
+    Ok(DatasetOutcome { folder: folder.to_owned(), shards: shards.len(), kept, all: plan.shards() as usize, items, notes, library_error })
 }
 
 fn file_name(number: u64) -> String {
@@ -222,8 +230,25 @@ fn there(path: &Path, inputs: &str) -> Result<There, RunError> {
     }
 }
 
-/// Writes the manifest if every shard is there and sound; returns those that are.
-fn manifest(plan: &DatasetPlan<'_>, folder: &Path) -> Result<Vec<ShardEntry>, RunError> {
+/// What an earlier manifest of the same dataset by the same program says of the library.
+fn known_error(plan: &DatasetPlan<'_>, folder: &Path) -> Option<Vec<LibraryError>> {
+    let manifest = Manifest::parse(&std::fs::read_to_string(folder.join(MANIFEST)).ok()?).ok()?;
+    let same = manifest.study_text == plan.study.source.text
+        && manifest.overrides == plan.study.overrides
+        && (manifest.program, manifest.commit.as_str()) == (program(), env!("MISTILT_COMMIT"));
+    serde_json::from_value(manifest.library_error?).ok().filter(|_| same)
+}
+
+fn program() -> String {
+    format!("mistilt {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Writes the manifest if every shard is there and sound; returns those that are, and what the library costs.
+fn manifest(
+    plan: &DatasetPlan<'_>,
+    folder: &Path,
+    measure: &dyn Fn() -> Result<Vec<LibraryError>, RunError>,
+) -> Result<(Vec<ShardEntry>, Vec<LibraryError>), RunError> {
     let mut shards = Vec::new();
     let mut shape = (0, f64::NAN);
     for number in 0..plan.shards() {
@@ -246,12 +271,14 @@ fn manifest(plan: &DatasetPlan<'_>, folder: &Path) -> Result<Vec<ShardEntry>, Ru
             blake3: hash,
         });
     }
+    let mut library_error = Vec::new();
     if shards.len() as u64 == plan.shards() {
+        library_error = known_error(plan, folder).map_or_else(measure, Ok)?;
         let is_windows = plan.settings.content == DatasetContent::Windows;
         let vary: BTreeMap<String, Json> = plan.settings.vary.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
         let manifest = Manifest {
             format: Manifest::format(),
-            program: format!("mistilt {}", env!("CARGO_PKG_VERSION")),
+            program: program(),
             commit: env!("MISTILT_COMMIT").to_owned(),
             study: plan.study.name.clone(),
             study_text: plan.study.source.text.clone(),
@@ -265,7 +292,7 @@ fn manifest(plan: &DatasetPlan<'_>, folder: &Path) -> Result<Vec<ShardEntry>, Ru
             window_px: is_windows.then_some(shape.0),
             pixel_size_pm: shape.1,
             vary,
-            library_error: None,
+            library_error: (!library_error.is_empty()).then(|| json!(library_error)),
             shards: shards.clone(),
         };
         let path = folder.join(MANIFEST);
@@ -275,12 +302,13 @@ fn manifest(plan: &DatasetPlan<'_>, folder: &Path) -> Result<Vec<ShardEntry>, Ru
         })
         .map_err(RunError::disk(&path))?;
     }
-    Ok(shards)
+    Ok((shards, library_error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::drawn;
+    use super::super::library_check::Errors;
     use super::*;
 
     fn study(more: &str) -> Study {
@@ -301,7 +329,15 @@ mod tests {
     }
 
     fn make(study: &Study, folder: &Path, part: Part) -> DatasetOutcome {
-        run(&DatasetPlan::new(study).unwrap(), folder, part, &frame, &|_| {}, &|| false).unwrap()
+        let means = Means { frame: &frame, library_error: &|| Ok(vec![error()]), progress: &|_| {}, stop: &|| false };
+        run(&DatasetPlan::new(study).unwrap(), folder, part, &means).unwrap()
+    }
+
+    /// An error on a scene without walls.
+    fn error() -> LibraryError {
+        let none = Errors { columns: 0, rms_pm: f64::NAN, largest_pm: f64::NAN, rms_percent: f64::NAN, largest_percent: f64::NAN };
+        let away = Errors { columns: 8, rms_pm: 0.25, largest_pm: 0.5, rms_percent: 1.0, largest_percent: 2.0 };
+        LibraryError { scene: "random".to_owned(), away, at_walls: none, pixels_percent: 1.5, nodes: 9 }
     }
 
     const WHOLE: Part = Part { index: 0, count: 1 };
@@ -331,6 +367,7 @@ mod tests {
         assert_eq!((outcome.shards, outcome.all, outcome.kept, outcome.items), (3, 3, 0, 100));
         let manifest = Manifest::parse(&std::fs::read_to_string(whole.join(MANIFEST)).unwrap()).unwrap();
         assert_eq!((manifest.window_px, manifest.items, manifest.shards.len()), (Some(24), 100, 3));
+        assert_eq!(manifest.library_error.as_ref().unwrap()[0]["away"]["rms_pm"], 0.25);
         let bytes = std::fs::read(whole.join("shard-00001.h5")).unwrap();
         assert_eq!(manifest.shards[1].blake3, blake3::hash(&bytes).to_hex().to_string());
         let set = Shard::windows(bytes).unwrap();
@@ -371,7 +408,8 @@ mod tests {
         let plan = DatasetPlan::new(&study).unwrap();
         let asked = std::cell::Cell::new(0);
         let stop = || asked.replace(asked.get() + 1) == 1;
-        let stopped = run(&plan, root.path(), WHOLE, &frame, &|_| {}, &stop);
+        let means = Means { frame: &frame, library_error: &|| Ok(Vec::new()), progress: &|_| {}, stop: &stop };
+        let stopped = run(&plan, root.path(), WHOLE, &means);
         assert!(matches!(stopped, Err(RunError::Interrupted)));
         assert_eq!(files(root.path()).keys().collect::<Vec<_>>(), ["shard-00000.h5"]);
     }

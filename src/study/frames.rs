@@ -7,7 +7,7 @@ use super::scene::{SceneImages, SceneJob, Shelf, recorded_image, whole_raster};
 use super::spec::{Point, PointConfig};
 use crate::image::Image;
 use crate::multislice::DeviceChoice;
-use crate::scene::{Fidelity, Imaging, Library, LibraryAxes, Material, Scene};
+use crate::scene::{Fidelity, Imaging, Library, LibrarySpan, Material};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,45 +25,77 @@ pub struct Frames {
 #[derive(Debug)]
 struct Shelved {
     material: Material,
+    /// At no defocus.
     imaging: Imaging,
     library: Arc<Library>,
 }
 
-/// Scenes that can share a library: those of one material and microscope.
+/// Scenes that can share a library: those of one material and microscope, at any defocus.
+#[derive(Debug)]
 struct Kind {
     material: Material,
     number: usize,
+    /// At no defocus.
     imaging: Imaging,
-    scenes: Vec<Arc<Scene>>,
+    span: LibrarySpan,
 }
 
-impl Frames {
-    /// Computes what these settings, each with its number, share. Libraries are taken from `folder` and kept there, if there is one.
-    pub fn prepare(settings: impl Iterator<Item = (PointConfig, u64)>, folder: Option<&Path>) -> Result<Self, RunError> {
+/// The libraries that settings need, not yet computed.
+#[derive(Debug, Default)]
+pub struct FramesPlan {
+    kinds: Vec<Kind>,
+}
+
+impl FramesPlan {
+    /// What these settings, each with its number, share. Their scenes are looked at one by one and not kept.
+    pub fn new(settings: impl Iterator<Item = (PointConfig, u64)>) -> Result<Self, RunError> {
         let mut kinds: Vec<Kind> = Vec::new();
         for (config, number) in settings {
             let Some(job) = SceneJob::new(&numbered(&config, number))? else { continue };
             if job.fidelity != Fidelity::Library {
                 continue;
             }
+            let imaging = job.imaging.at_defocus(0.0);
             for (place, material) in job.scene.materials.iter().enumerate() {
-                let same = |k: &&mut Kind| k.number == place && k.material == *material && k.imaging == job.imaging;
-                let scenes = vec![job.scene.clone()];
+                let Some(span) = LibrarySpan::of(&job.scene, place, job.defocus_angstrom()) else { continue };
+                let same = |k: &&mut Kind| k.number == place && k.material == *material && k.imaging == imaging;
                 match kinds.iter_mut().find(same) {
-                    Some(kind) => kind.scenes.extend(scenes),
-                    None => kinds.push(Kind { material: material.clone(), number: place, imaging: job.imaging.clone(), scenes }),
+                    Some(kind) => kind.span = kind.span.joined(&span),
+                    None => kinds.push(Kind { material: material.clone(), number: place, imaging: imaging.clone(), span }),
                 }
             }
         }
+        Ok(Self { kinds })
+    }
+
+    /// Steps of progress that the libraries take, where none is kept.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.kinds.iter().map(|k| Library::steps(&k.span.axes(), &k.imaging)).sum()
+    }
+
+    /// What the first material ranges over in all settings; `None` where no setting is imaged by a library.
+    #[must_use]
+    pub fn span(&self) -> Option<LibrarySpan> {
+        self.kinds.first().map(|k| k.span)
+    }
+
+    /// Computes the libraries. They are taken from `folder` and kept there, if there is one.
+    pub fn make(self, folder: Option<&Path>, progress: &(dyn Fn(usize) + Sync)) -> Result<Frames, RunError> {
         let mut known = Shelf::kept_in(folder);
         let mut shelf = Vec::new();
-        for kind in kinds {
-            let scenes: Vec<&Scene> = kind.scenes.iter().map(AsRef::as_ref).collect();
-            let Some(axes) = LibraryAxes::covering(&scenes, kind.number) else { continue };
-            let library = known.library(&kind.material, &axes, &kind.imaging, &|_| {})?;
+        for kind in self.kinds {
+            let library = known.library(&kind.material, &kind.span.axes(), &kind.imaging, progress)?;
             shelf.push(Shelved { material: kind.material, imaging: kind.imaging, library });
         }
-        Ok(Self { shelf })
+        Ok(Frames { shelf })
+    }
+}
+
+impl Frames {
+    /// Computes what these settings, each with its number, share. Libraries are taken from `folder` and kept there, if there is one.
+    pub fn prepare(settings: impl Iterator<Item = (PointConfig, u64)>, folder: Option<&Path>) -> Result<Self, RunError> {
+        FramesPlan::new(settings)?.make(folder, &|_| {})
     }
 
     /// The image of a setting on its first detector, as its camera records it; another `number` is another scene and other noise.
@@ -78,12 +110,12 @@ impl Frames {
     }
 
     fn images(&self, job: &SceneJob) -> Result<SceneImages, RunError> {
-        let known = |material: &Material| {
-            self.shelf.iter().find(|s| s.material == *material && s.imaging == job.imaging).map(|s| s.library.clone())
-        };
+        let imaging = job.imaging.at_defocus(0.0);
+        let known =
+            |material: &Material| self.shelf.iter().find(|s| s.material == *material && s.imaging == imaging).map(|s| s.library.clone());
         let libraries: Option<Vec<Arc<Library>>> = job.scene.materials.iter().map(known).collect();
         match libraries.filter(|_| job.fidelity == Fidelity::Library) {
-            Some(libraries) => Ok(SceneImages::Library { scene: job.scene.clone(), libraries }),
+            Some(libraries) => Ok(SceneImages::Library { scene: job.scene.clone(), libraries, defocus_angstrom: job.defocus_angstrom() }),
             None => job.run(&mut Shelf::default(), &|_| {}),
         }
     }

@@ -8,8 +8,12 @@ use super::scene::{SceneJob, sample};
 use super::spec::{Point, PointConfig};
 use crate::columns::{Estimator, PixelWindow, Pixels, measure_pixels};
 use crate::image::{Radiance, Raster, SourceShape, whole_file};
-use crate::scene::{Fidelity, Library, Motion, MultisliceImage, Pattern, Phase, Scene, SceneColumn, SceneImage, SceneSettings};
+use crate::numerics::grid::Grid;
+use crate::scene::{
+    Fidelity, Imaging, Library, LibrarySpan, Motion, MultisliceImage, Pattern, Phase, Scene, SceneColumn, SceneImage, SceneSettings, View,
+};
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +34,7 @@ pub struct LibraryError {
     /// Columns at walls: where the displacement changes by more than 4 pm from cell to cell.
     pub at_walls: Errors,
     /// Root mean square difference of the pixels, % of the mean.
+    #[serde(deserialize_with = "null_is_nan")]
     pub pixels_percent: f64,
     /// Nodes of the library.
     pub nodes: usize,
@@ -41,13 +46,22 @@ pub struct Errors {
     /// Columns.
     pub columns: usize,
     /// Root mean square of the column's displacement, library minus multislice, pm.
+    #[serde(deserialize_with = "null_is_nan")]
     pub rms_pm: f64,
     /// The largest, pm.
+    #[serde(deserialize_with = "null_is_nan")]
     pub largest_pm: f64,
     /// Root mean square of the difference of the column's intensity, %.
+    #[serde(deserialize_with = "null_is_nan")]
     pub rms_percent: f64,
     /// The largest, %.
+    #[serde(deserialize_with = "null_is_nan")]
     pub largest_percent: f64,
+}
+
+/// JSON knows no NaN.
+fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// One column of a strip as both images have it.
@@ -82,7 +96,7 @@ pub struct Comparison {
     pub raster: Raster,
 }
 
-/// The scenes a library is held against: strips of `cells` cells that repeat.
+/// The scenes a library is held against: strips of `cells` cells that repeat. Counts that divide by 2, 3 and 5 alone keep the sampling.
 #[must_use]
 pub fn held_out(cells: u32) -> Vec<(String, SceneSettings)> {
     let strip = SceneSettings {
@@ -103,11 +117,52 @@ pub fn held_out(cells: u32) -> Vec<(String, SceneSettings)> {
     ]
 }
 
-/// Compares library and multislice on one held-out scene, in the microscope and with the thickness, tilt and sampling of a point.
+/// What a dataset's library costs, on held-out scenes with walls and away from them: in the setting of one of its samples, interpolated over all that
+/// the library must cover. Bloch offsets are few, for both sides take the same.
+pub fn check_dataset(
+    config: &PointConfig,
+    span: &LibrarySpan,
+    cells: u32,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<Vec<LibraryError>, RunError> {
+    let doped = config.scene.as_ref().is_some_and(|s| s.composition > 0.0);
+    let wanted = |number: &usize| matches!(number, 0 | 4) || (*number == 3 && doped);
+    let mut config = config.clone();
+    config.simulation.k_points = config.simulation.k_points.map(|n| n.min(2));
+    let scenes = held_out(cells).into_iter().enumerate().filter(|(number, _)| wanted(number));
+    let compared = scenes.map(|(_, (name, settings))| {
+        progress(&format!("library against multislice: {name}"));
+        compare(&config, &name, &settings, Some(span), &|_| {}).map(|c| c.error)
+    });
+    compared.collect()
+}
+
+/// The errors as a table, one row a scene.
+#[must_use]
+pub fn table(errors: &[LibraryError]) -> String {
+    const HEAD: &str = "cols  rms pm  max pm   rms %   max %";
+    let half = |e: &Errors| match e.columns {
+        0 => format!("{:>4}{:>32}", 0, ""),
+        n => format!("{n:>4}{:>8.2}{:>8.2}{:>8.2}{:>8.2}", e.rms_pm, e.largest_pm, e.rms_percent, e.largest_percent),
+    };
+    let mut text = format!(
+        "{:<24}{:>6}   {:<36}   {:<36}{:>9}\n{:<24}{:>6}   {HEAD}   {HEAD}{:>9}\n",
+        "scene", "nodes", "away from walls", "at walls", "pixels", "", "", "rms %"
+    );
+    for e in errors {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{:<24}{:>6}   {}   {}{:>9.2}", e.scene, e.nodes, half(&e.away), half(&e.at_walls), e.pixels_percent);
+    }
+    text
+}
+
+/// Compares library and multislice on one held-out scene, in the microscope and with the thickness, tilt and sampling of a point; `span` is what
+/// else the library must cover, so that it interpolates as it will there.
 pub fn compare(
     config: &PointConfig,
     name: &str,
     settings: &SceneSettings,
+    span: Option<&LibrarySpan>,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Comparison, RunError> {
     let mut config = config.clone();
@@ -117,15 +172,30 @@ pub fn compare(
     if matches!(job.imaging.motion, Motion::FrozenPhonons { .. }) {
         job.imaging.motion = Motion::AlikeInEveryCell { seed: config.seed, pairs: 1 };
     }
-    // As many Bloch offsets as make the supercell's a whole number.
-    job.imaging.k_points = [0, 1].map(|c| job.imaging.k_points[c].div_ceil(job.scene.size[c]) * job.scene.size[c]);
-    let axes = job.axes();
-    let library = Arc::new(Library::compute(&job.scene.materials[0], &axes[0], &job.imaging, progress)?);
+    job.imaging = matched(&job.imaging, &job.scene);
+    let own = LibrarySpan::of(&job.scene, 0, job.defocus_angstrom()).ok_or(RunError::NoScene)?;
+    let axes = span.map_or(own, |span| own.joined(span)).axes().around(&own);
+    let library = Arc::new(Library::compute(&job.scene.materials[0], &axes, &job.imaging, progress)?);
     let whole = MultisliceImage::compute(&job.scene, &job.imaging, progress)?;
     let source = SourceShape { fwhm_angstrom: config.microscope.source_fwhm_angstrom, ..SourceShape::default() };
-    let from_library = SceneImage::new(job.scene.clone(), vec![library], 0, source)?;
+    let view = View { detector: 0, defocus_angstrom: job.defocus_angstrom() };
+    let from_library = SceneImage::new(job.scene.clone(), vec![library], view, source)?;
     let from_multislice = whole.first().ok_or(RunError::NoScene)?.blurred(&source);
-    Ok(judge(name, &job.scene, &from_library, &from_multislice, config.measure.window_radius_angstrom, axes[0].nodes()))
+    Ok(judge(name, &job.scene, &from_library, &from_multislice, config.measure.window_radius_angstrom, axes.nodes()))
+}
+
+/// The numerics under which one cell and the supercell are sampled alike, so that neither band limit nor Bloch offsets differ.
+fn matched(imaging: &Imaging, scene: &Scene) -> Imaging {
+    let repeated = usize::from(scene.size[0] <= 1);
+    let edge = scene.materials[0].edges_angstrom[repeated];
+    let points = Grid::for_pixel([[edge, 0.0], [0.0, edge]], imaging.pixel_angstrom).nx;
+    Imaging {
+        // A hair more, lest rounding asks for one point more.
+        pixel_angstrom: edge / points as f64 * (1.0 + 1e-9),
+        // As many Bloch offsets as make the supercell's a whole number.
+        k_points: [0, 1].map(|c| imaging.k_points[c].div_ceil(scene.size[c]) * scene.size[c]),
+        ..imaging.clone()
+    }
 }
 
 fn judge(name: &str, scene: &Scene, library: &dyn Radiance, whole: &dyn Radiance, window_angstrom: f64, nodes: usize) -> Comparison {
@@ -219,7 +289,7 @@ pub fn check(point: &Point, cells: u32, folder: Option<&Path>, progress: &(dyn F
     for (name, settings) in held_out(cells) {
         let done = AtomicUsize::new(0);
         let count = |steps: usize| progress(&format!("{name}: {} k-points", done.fetch_add(steps, Ordering::Relaxed) + steps));
-        comparisons.push(compare(&point.config, &name, &settings, &count)?);
+        comparisons.push(compare(&point.config, &name, &settings, None, &count)?);
     }
     if let Some(folder) = folder {
         std::fs::create_dir_all(folder).map_err(RunError::disk(folder))?;

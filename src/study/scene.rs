@@ -5,7 +5,7 @@ use super::{RunError, frame, setup};
 use crate::crystal::{Crystal, structures};
 use crate::image::{Image, Metadata, Radiance, Raster, SourceShape, whole_file};
 use crate::multislice::{DeviceChoice, MultisliceError};
-use crate::scene::{Fidelity, Imaging, Library, LibraryAxes, Material, Motion, MultisliceImage, Scene, SceneImage};
+use crate::scene::{Fidelity, Imaging, Library, LibraryAxes, LibrarySpan, Material, Motion, MultisliceImage, Scene, SceneImage, View};
 use rayon::prelude::*;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,14 @@ impl SceneJob {
         if self.fidelity == Fidelity::Multislice {
             return Vec::new();
         }
-        (0..self.scene.materials.len()).filter_map(|m| LibraryAxes::covering(&[&self.scene], m)).collect()
+        let span = |material| LibrarySpan::of(&self.scene, material, self.defocus_angstrom());
+        (0..self.scene.materials.len()).filter_map(span).map(|span| span.axes()).collect()
+    }
+
+    /// Defocus, underfocus positive, Å.
+    #[must_use]
+    pub fn defocus_angstrom(&self) -> f64 {
+        self.imaging.probe.aberrations.defocus_angstrom()
     }
 
     /// Steps of progress that the images take.
@@ -63,7 +70,7 @@ impl SceneJob {
                 let made = axes.iter().zip(&self.scene.materials);
                 let libraries =
                     made.map(|(axes, material)| shelf.library(material, axes, &self.imaging, progress)).collect::<Result<_, _>>()?;
-                SceneImages::Library { scene: self.scene.clone(), libraries }
+                SceneImages::Library { scene: self.scene.clone(), libraries, defocus_angstrom: self.defocus_angstrom() }
             }
             Fidelity::Multislice => SceneImages::Multislice(MultisliceImage::compute(&self.scene, &self.imaging, progress)?),
         })
@@ -146,6 +153,8 @@ pub enum SceneImages {
         scene: Arc<Scene>,
         /// The libraries.
         libraries: Vec<Arc<Library>>,
+        /// Defocus, underfocus positive, Å.
+        defocus_angstrom: f64,
     },
     /// By multislice, one a detector.
     Multislice(Vec<MultisliceImage>),
@@ -155,7 +164,10 @@ impl SceneImages {
     /// The image on one detector (by its place in the study), seen with a source.
     pub fn on(&self, detector: usize, source: SourceShape) -> Result<Box<dyn Radiance + Send>, RunError> {
         Ok(match self {
-            Self::Library { scene, libraries } => Box::new(SceneImage::new(scene.clone(), libraries.clone(), detector, source)?),
+            Self::Library { scene, libraries, defocus_angstrom } => {
+                let view = View { detector, defocus_angstrom: *defocus_angstrom };
+                Box::new(SceneImage::new(scene.clone(), libraries.clone(), view, source)?)
+            }
             Self::Multislice(images) => {
                 let missing = crate::scene::SceneError::NoSuchDetector { asked: detector, have: images.len() };
                 Box::new(images.get(detector).ok_or(missing)?.blurred(&source))

@@ -93,11 +93,21 @@ exit \"$code\"
         out
     }
 
-    /// The script of the merge.
+    /// The script of the merge of an array, by its number.
     #[must_use]
-    pub fn merge_script(&self) -> String {
+    pub fn merge_script(&self, array: &str) -> String {
         let mut out = self.head("%j-merge.log", self.minutes.max(30), self.megabytes);
-        let _ = write!(out, "\nexec {} study merge {}\n", self.program(), self.arguments);
+        let _ = write!(
+            out,
+            "
+{} study merge {}; code=$?
+# An element that was requeued can count as ended for a moment. While one is in the queue the merge is not the last: it lines up again.
+if [ \"$code\" -eq 3 ] && [ -n \"$(squeue -h -j {array} -o %i 2>/dev/null)\" ]; then scontrol requeue \"$SLURM_JOB_ID\"; fi
+exit \"$code\"
+",
+            self.program(),
+            self.arguments
+        );
         out
     }
 
@@ -124,7 +134,7 @@ exit \"$code\"
         std::fs::create_dir_all(&self.logs).map_err(RunError::disk(&self.logs))?;
         let array = sbatch(&self.array_script(), &[])?;
         // An element that failed leaves its points missing, and the merge says which.
-        let merge = sbatch(&self.merge_script(), &[format!("--dependency=afterany:{array}")])?;
+        let merge = sbatch(&self.merge_script(&array), &[format!("--dependency=afterany:{array}")])?;
         Ok(Submitted { array, merge, elements: self.elements })
     }
 }
@@ -226,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_scripts_are_sound_shell_and_ask_for_what_was_asked() {
-        let (array, merge) = (request().array_script(), request().merge_script());
+        let (array, merge) = (request().array_script(), request().merge_script("12"));
         for script in [&array, &merge] {
             let checked = Command::new("bash").args(["-n", "-c", script]).output().unwrap();
             assert!(checked.status.success(), "{script}\n{}", String::from_utf8_lossy(&checked.stderr));
@@ -239,6 +249,29 @@ mod tests {
         let command = r"'/opt/it'\''s here/mistilt' study run studies/tilt.toml --set 'crystal.thickness_nm=[10, 20]' --shard ";
         assert!(array.contains(command), "{array}");
         assert!(!merge.contains("--array") && !merge.contains("--gres"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_merge_that_comes_too_early_lines_up_again() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let command = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            path
+        };
+        command("scontrol", "echo \"$@\"");
+        for (merged, queued, expected) in [(3, "echo 12_3", "requeue 7\n"), (3, "exit 1", ""), (0, "echo 12_3", "")] {
+            command("squeue", queued);
+            let request = Request { program: command("merge", &format!("exit {merged}")), ..request() };
+            let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+            let mut shell = Command::new("bash");
+            shell.args(["-c", &request.merge_script("12")]).env("PATH", path).env("SLURM_JOB_ID", "7");
+            let output = shell.output().unwrap();
+            assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap().as_str()), (Some(merged), expected));
+        }
     }
 
     #[test]

@@ -80,9 +80,12 @@ fn every_study_that_ships_runs_in_a_quick_form() {
 /// Two windows of one image, and the manifest that says so.
 fn makes_a_dataset(path: &Path, set: &[String], folder: &Path) {
     let small = ["dataset.samples=1", "dataset.windows_per_sample=2", "scene.size_cells=[8, 8]"].map(str::to_owned);
-    let told: serde_json::Value = serde_json::from_slice(&quickly(&["dataset"], path, &[set, &small].concat(), folder)).unwrap();
+    let told: serde_json::Value =
+        serde_json::from_slice(&quickly(&["dataset", "--check-cells", "4"], path, &[set, &small].concat(), folder)).unwrap();
     assert_eq!((told["windows"].as_u64(), told["shards"].as_u64()), (Some(2), Some(1)));
-    assert!(std::fs::read_to_string(folder.join("manifest.json")).unwrap().contains("\"window_px\": 32"));
+    assert_eq!(told["library_error"][0]["scene"], "71° walls");
+    let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+    assert!(manifest.contains("\"window_px\": 32") && manifest.contains("\"library_error\": ["));
 }
 
 /// A study of scenes, in a few cells each: one image with its truth, one table and one map a point, and the figure of all.

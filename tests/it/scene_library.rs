@@ -5,7 +5,9 @@ use mistilt::crystal::structures;
 use mistilt::image::{Radiance, SourceShape};
 use mistilt::multislice::Device;
 use mistilt::potential::Factors;
-use mistilt::scene::{Imaging, Library, LibraryAxes, Motion, MultisliceImage, Pattern, Scene, SceneImage, SceneSettings};
+use mistilt::scene::{
+    Imaging, Library, LibraryAxes, LibrarySpan, Motion, MultisliceImage, Pattern, Scene, SceneImage, SceneSettings, View,
+};
 use mistilt::study::Study;
 use mistilt::study::library_check::{Comparison, compare};
 use std::path::Path;
@@ -32,13 +34,14 @@ fn scene(settings: &SceneSettings, thickness_angstrom: f64, tilt_mrad: [f64; 2])
 }
 
 fn by_library(scene: &Arc<Scene>, imaging: &Imaging) -> SceneImage {
-    let axes = LibraryAxes::covering(&[scene], 0).unwrap();
+    let axes = LibrarySpan::of(scene, 0, imaging.probe.aberrations.defocus_angstrom()).unwrap().axes();
     with_axes(scene, imaging, &axes)
 }
 
 fn with_axes(scene: &Arc<Scene>, imaging: &Imaging, axes: &LibraryAxes) -> SceneImage {
     let library = Library::compute(&scene.materials[0], axes, imaging, NONE).unwrap();
-    SceneImage::new(scene.clone(), vec![Arc::new(library)], 0, POINT_SOURCE).unwrap()
+    let view = View { detector: 0, defocus_angstrom: imaging.probe.aberrations.defocus_angstrom() };
+    SceneImage::new(scene.clone(), vec![Arc::new(library)], view, POINT_SOURCE).unwrap()
 }
 
 /// Places over a few cells that fall on no grid.
@@ -93,13 +96,14 @@ fn between_its_nodes_a_library_is_close_to_multislice() {
     let scene = scene(&settings, 48.0, [2.0, -1.0]);
     let imaging = imaging([3, 3], 18.0);
     let exact = by_library(&scene, &imaging);
-    let own = LibraryAxes::covering(&[&scene], 0).unwrap();
+    let own = LibrarySpan::of(&scene, 0, 10.0).unwrap().axes();
     let places = places(&scene, 60);
     let exact = values(&exact, &places);
     let d = own.displacement_x_pm[0];
     for (what, axes, tolerance) in [
         ("tilt", LibraryAxes { tilt_x_mrad: vec![-4.0, 0.0, 4.0, 8.0], ..own.clone() }, 0.01),
         ("thickness", LibraryAxes { layers: vec![9, 11, 13, 15], ..own.clone() }, 0.02),
+        ("defocus", LibraryAxes { defocus_angstrom: vec![-15.0, -5.0, 5.0, 15.0, 25.0], ..own.clone() }, 0.01),
         ("displacement", LibraryAxes { displacement_x_pm: vec![-1.4 * d, 0.0, 1.4 * d], ..own.clone() }, 0.02),
     ] {
         let error = largest_error(&values(&with_axes(&scene, &imaging, &axes), &places), &exact);
@@ -124,7 +128,7 @@ fn compared(settings: &SceneSettings) -> Comparison {
     let text = "name = \"check\"\n[crystal]\nstructure = \"bifeo3-r3c\"\nthickness_nm = 4\n[microscope]\nvoltage_kv = 300\nconvergence_mrad = 20\n\
         [[microscope.detectors]]\nname = \"adf\"\ninner_mrad = 35\nouter_mrad = 60\n[simulation]\npixel_angstrom = 0.1\nk_points = [2, 2]\n[scene]\n";
     let study = Study::parse("check.toml", text, Path::new(""), &[]).unwrap();
-    compare(&study.points()[0].config, "held out", settings, NONE).unwrap()
+    compare(&study.points()[0].config, "held out", settings, None, NONE).unwrap()
 }
 
 #[test]

@@ -40,9 +40,9 @@ pub(super) fn submit(args: &SubmitArgs, output: &mut Output) -> Result<(), Failu
     if args.dry_run {
         let request = request(&run::fingerprint(&study, &plan, &session)?);
         if output.json {
-            return Ok(output.json(&json!({ "elements": elements, "array": request.array_script(), "merge": request.merge_script() }))?);
+            return Ok(output.json(&json!({ "elements": elements, "array": request.array_script(), "merge": request.merge_script("ARRAY") }))?);
         }
-        return Ok(output.data(&format!("{}\n{}", request.array_script(), request.merge_script()))?);
+        return Ok(output.data(&format!("{}\n{}", request.array_script(), request.merge_script("ARRAY")))?);
     }
     let (request, submitted) = run::submit(&study, &plan, &session, request)?;
     output.say(&format!("logs go to {}; see how it goes: mistilt study status {}", request.logs.display(), args.results.typed()));

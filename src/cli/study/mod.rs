@@ -317,13 +317,13 @@ pub(super) fn run(command: &Command, output: &mut Output) -> Result<(), Failure>
 }
 
 /// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// The flag that Ctrl-C, SIGTERM and SIGUSR1 (batch systems send it before time is up) raise; a second signal ends the process at once.
-fn interrupt() -> Result<Interrupt, std::io::Error> {
+pub(super) fn interrupt() -> Result<Interrupt, std::io::Error> {
     use signal_hook::{consts, flag};
     let interrupt = Interrupt::default();
     #[cfg(unix)]
