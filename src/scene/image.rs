@@ -75,7 +75,13 @@ impl SceneImage {
             }
         }
         let transfer = |q_squared: f64| sources.iter().map(|s| s.transfer(q_squared)).product();
-        let responses: Vec<[Response; 2]> = libraries.iter().map(|l| responses(l, view.detector, &transfer)).collect();
+        let responses: Vec<[Response; 2]> = libraries
+            .iter()
+            .map(|library| {
+                let pair = library.responses(view.detector);
+                [0, 1].map(|sublattice| Response::new(&pair, sublattice, &transfer))
+            })
+            .collect();
         let prepare = |grid: &ColumnGrid, site| Prepared::new(grid, site, &responses, &libraries, view.defocus_angstrom);
         let (a, b) = (prepare(&scene.a, 0), prepare(&scene.b, 1));
         Ok(Self { scene, libraries, view, sources, responses, a, b })
@@ -153,19 +159,6 @@ impl Radiance for SceneImage {
         let image = Self::with_sources(self.scene.clone(), self.libraries.clone(), self.view, sources).ok()?;
         Some(Box::new(image))
     }
-}
-
-/// The responses of A and B in one library.
-fn responses(library: &Library, detector: usize, transfer: &dyn Fn(f64) -> f64) -> [Response; 2] {
-    let [ax, ay, _] = library.material.edges_angstrom;
-    let place = |site: usize, node: usize| {
-        let d = library.axes.displacement_pm(node);
-        if site == 0 { [0.0; 2] } else { [0.5 * ax + d[0] / 100.0, 0.5 * ay + d[1] / 100.0] }
-    };
-    [0, 1].map(|site| {
-        let nodes: Vec<_> = (0..library.axes.nodes()).map(|node| (library.image(node, detector), place(site, node))).collect();
-        Response::new(&nodes, transfer)
-    })
 }
 
 impl Prepared {

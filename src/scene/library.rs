@@ -2,12 +2,14 @@
 //! the beam.
 
 use super::imaging::{Imaging, Motion};
+use super::response::Reduced;
 use super::strands::{Frozen, stack, uniform_cell};
 use super::{LibraryAxes, Material, SceneError};
 use crate::image::FourierImage;
 use crate::microscope::{AnnularDetector, Edge, Probe};
 use crate::multislice::{Illumination, ImageStack, ScatteringStudy, Setting};
 use crate::specimen::{FrozenPhonons, Sign, Stack};
+use std::sync::{Arc, OnceLock};
 
 /// Most images of a library.
 const IMAGE_LIMIT: usize = 50_000;
@@ -27,6 +29,8 @@ pub struct Library {
     pub lost: f64,
     /// Engine that computed it.
     pub engine: String,
+    /// Responses of A and B by detector, made when they are first asked for.
+    pub(super) responses: Vec<OnceLock<Arc<[Reduced; 2]>>>,
 }
 
 impl Library {
@@ -48,6 +52,7 @@ impl Library {
             images: Vec::with_capacity(images),
             lost: 0.0,
             engine: String::new(),
+            responses: vec![OnceLock::new(); imaging.detectors.len()],
         };
         for number in 0..axes.structures() {
             library.add_structure(number, imaging, progress)?;
@@ -62,10 +67,45 @@ impl Library {
         axes.structures() * runs * imaging.k_points.iter().product::<usize>()
     }
 
+    /// Memory that a library takes while the responses of one detector are reduced, bytes.
+    #[must_use]
+    pub fn bytes(material: &Material, axes: &LibraryAxes, imaging: &Imaging) -> f64 {
+        let [ax, ay, _] = material.edges_angstrom;
+        // Waves of the image: up to twice the aperture's radius.
+        let waves = [ax, ay].map(|edge| 2.0 * imaging.probe.radius() * edge);
+        let coefficients: f64 = waves.iter().map(|n| 2.0 * n + 1.0).product();
+        let points: f64 = waves.iter().map(|n| 6.0 * n).product();
+        axes.nodes() as f64 * (16.0 * coefficients * imaging.detectors.len() as f64 + 3.0 * 8.0 * points)
+    }
+
+    /// Bytes of the coefficients, as they are kept.
+    #[must_use]
+    pub fn kept_bytes(&self) -> f64 {
+        let per_image = self.images.first().map_or(0.0, |image| image.limits().map(|n| 2.0 * n as f64 + 1.0).iter().product());
+        16.0 * per_image * self.images.len() as f64
+    }
+
     /// The image of a node on a detector.
     #[must_use]
     pub fn image(&self, node: usize, detector: usize) -> &FourierImage {
         &self.images[node * self.detectors.len() + detector]
+    }
+
+    /// The responses of A and B on a detector.
+    pub(super) fn responses(&self, detector: usize) -> Arc<[Reduced; 2]> {
+        let [ax, ay, _] = self.material.edges_angstrom;
+        let place = |site: usize, node: usize| {
+            let d = self.axes.displacement_pm(node);
+            if site == 0 { [0.0; 2] } else { [0.5 * ax + d[0] / 100.0, 0.5 * ay + d[1] / 100.0] }
+        };
+        // On this thread alone: one that waited for others in here could be handed a task that waits for it.
+        let make = || {
+            Arc::new([0, 1].map(|site| {
+                let nodes: Vec<_> = (0..self.axes.nodes()).map(|node| (self.image(node, detector), place(site, node))).collect();
+                Reduced::new(&nodes)
+            }))
+        };
+        self.responses[detector].get_or_init(make).clone()
     }
 
     fn add_structure(&mut self, number: usize, imaging: &Imaging, progress: &(dyn Fn(usize) + Sync)) -> Result<(), SceneError> {

@@ -5,6 +5,7 @@ use crate::image::FourierImage;
 use crate::microscope::AnnularDetector;
 use num_complex::Complex64;
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 
 /// First bytes of every kept library. The number changes whenever the same inputs would give other images.
 const MAGIC: &[u8] = b"mistilt library 2\n";
@@ -93,7 +94,8 @@ impl Library {
         }
         let images = numbers.chunks_exact(16 * per_image).map(|part| image(part, header.cell_angstrom, header.limits)).collect();
         let Header { axes, detectors, lost, engine, .. } = header;
-        Ok(Self { material: material.clone(), axes, detectors, images, lost, engine })
+        let responses = vec![OnceLock::new(); detectors.len()];
+        Ok(Self { material: material.clone(), axes, detectors, images, lost, engine, responses })
     }
 }
 
@@ -128,7 +130,15 @@ mod tests {
         };
         let detectors = vec![AnnularDetector { name: "haadf".into(), inner_mrad: 60.0, outer_mrad: 100.0 }];
         let material = Material::new(&structures::get("bifeo3-r3c").unwrap(), "Sm").unwrap();
-        Library { material, axes, detectors, images: vec![image.clone(), image], lost: 0.01, engine: "test".into() }
+        Library {
+            material,
+            axes,
+            detectors,
+            images: vec![image.clone(), image],
+            lost: 0.01,
+            engine: "test".into(),
+            responses: vec![OnceLock::new()],
+        }
     }
 
     #[test]

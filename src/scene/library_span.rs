@@ -15,6 +15,8 @@ const LAYER_STEP: usize = 2;
 const STRETCH: f64 = 1.1;
 /// Above this fraction of dopant somewhere, the composition axis spans all.
 const DILUTE: f64 = 0.35;
+/// The doped value of the composition axis below that.
+const DOPED: f64 = 0.2;
 
 /// Lowest and highest.
 type Range = (f64, f64);
@@ -95,7 +97,7 @@ impl LibrarySpan {
             displacement_z_pm: if high - low < 1e-6 { high } else { 0.0 },
             composition: match self.richest {
                 0.0 => vec![0.0],
-                x if x <= DILUTE => vec![0.0, 0.2],
+                x if x <= DILUTE => vec![0.0, DOPED],
                 _ => vec![0.0, 0.5, 1.0],
             },
             tilt_x_mrad,
@@ -119,7 +121,8 @@ impl LibrarySpan {
         let layers: Vec<f64> = axes.layers.iter().map(|&n| n as f64).collect();
         within(&axes.displacement_x_pm, self.displacement_pm[0], STRETCH, "displacements along x (pm)")?;
         within(&axes.displacement_y_pm, self.displacement_pm[1], STRETCH, "displacements along y (pm)")?;
-        within(&axes.composition, (0.0, self.richest), 1.0, "compositions")?;
+        let dilute = if axes.composition.len() == 2 { DILUTE / DOPED } else { 1.0 };
+        within(&axes.composition, (0.0, self.richest), dilute, "compositions")?;
         within(&axes.tilt_x_mrad, self.tilt_mrad[0], 1.0, "tilts along x (mrad)")?;
         within(&axes.tilt_y_mrad, self.tilt_mrad[1], 1.0, "tilts along y (mrad)")?;
         within(&axes.defocus_angstrom, self.defocus_angstrom, 1.0, "defoci (Å)")?;

@@ -11,35 +11,69 @@ use crate::numerics::grid::{Grid, fast_size};
 use faer::{Mat, Side};
 use num_complex::Complex64;
 use std::f64::consts::TAU;
+use std::sync::Arc;
 
 /// Largest error of the reduction, of the largest value.
 const REDUCTION: f64 = 1e-5;
 /// Up to this many nodes nothing is reduced.
 const FEW: usize = 4;
 
-/// Tables of one sublattice.
-pub(super) struct Response {
-    reciprocal: [[f64; 2]; 2],
+/// The images of all nodes about one column, reduced to few tables: what every image of scenes from one library shares.
+#[derive(Debug)]
+pub(super) struct Reduced {
+    cell_angstrom: [[f64; 2]; 2],
     size: [usize; 2],
-    rank: usize,
-    /// Spline coefficients `[iy][ix][rank]`.
-    tables: Vec<f32>,
-    /// What each table counts in each node, `[node][rank]`.
+    /// Spline coefficients `[iy][ix]` of each table.
+    tables: Vec<Vec<f64>>,
+    /// What each table counts in each node, `[node][table]`.
     of_node: Vec<f64>,
 }
 
-impl Response {
-    /// From the images of all nodes and the place of the column in each, Å; `transfer` is the source's, a function of |q|².
-    pub(super) fn new(images: &[(&FourierImage, [f64; 2])], transfer: &dyn Fn(f64) -> f64) -> Self {
+impl Reduced {
+    /// From the images of all nodes and the place of the column in each, Å.
+    pub(super) fn new(images: &[(&FourierImage, [f64; 2])]) -> Self {
         let first = images[0].0;
-        let cell = first.cell_angstrom();
         let size = first.limits().map(|n| fast_size((6 * n).max(24)));
-        let points = size[0] * size[1];
-        let rows: Vec<Vec<f64>> = images.iter().map(|(image, at)| spline(image, *at, size, transfer)).collect();
+        let rows: Vec<Vec<f64>> = images.iter().map(|(image, at)| spline(image, *at, size)).collect();
         let (tables, of_node) = reduced(&rows);
-        let rank = tables.len();
-        let interleaved = (0..points).flat_map(|i| tables.iter().map(move |t| t[i] as f32)).collect();
-        Self { reciprocal: crate::numerics::grid::reciprocal(cell), size, rank, tables: interleaved, of_node }
+        Self { cell_angstrom: first.cell_angstrom(), size, tables, of_node }
+    }
+
+    /// A table seen with a source: `transfer` is the source's, a function of |q|².
+    fn seen(&self, table: &[f64], transfer: &dyn Fn(f64) -> f64) -> Vec<f64> {
+        let [nx, ny] = self.size;
+        let grid = Grid { nx, ny, cell_angstrom: self.cell_angstrom };
+        let fft = Fft2::<f64>::new(nx, ny);
+        let mut scratch = fft.scratch();
+        let mut spectrum: Vec<Complex64> = table.iter().map(|&v| Complex64::new(v, 0.0)).collect();
+        fft.forward(&mut spectrum, &mut scratch);
+        for (c, (h, k)) in spectrum.iter_mut().zip(grid.frequencies()) {
+            let q = grid.frequency(h, k);
+            *c *= transfer(q[0] * q[0] + q[1] * q[1]) / (nx * ny) as f64;
+        }
+        fft.inverse(&mut spectrum, &mut scratch);
+        spectrum.into_iter().map(|c| c.re).collect()
+    }
+}
+
+/// Tables of one sublattice, seen with a source.
+pub(super) struct Response {
+    reciprocal: [[f64; 2]; 2],
+    rank: usize,
+    /// Spline coefficients `[iy][ix][rank]`.
+    tables: Vec<f32>,
+    /// The sublattice, one of the pair.
+    of: (Arc<[Reduced; 2]>, usize),
+}
+
+impl Response {
+    /// One sublattice of a pair of A and B, seen with a source; `transfer` is the source's, a function of |q|².
+    pub(super) fn new(pair: &Arc<[Reduced; 2]>, sublattice: usize, transfer: &dyn Fn(f64) -> f64) -> Self {
+        let own = &pair[sublattice];
+        let seen: Vec<Vec<f64>> = own.tables.iter().map(|table| own.seen(table, transfer)).collect();
+        let points = own.size[0] * own.size[1];
+        let tables = (0..points).flat_map(|i| seen.iter().map(move |t| t[i] as f32)).collect();
+        Self { reciprocal: crate::numerics::grid::reciprocal(own.cell_angstrom), rank: seen.len(), tables, of: (pair.clone(), sublattice) }
     }
 
     /// Number of tables.
@@ -49,21 +83,23 @@ impl Response {
 
     /// What each table counts for the given nodes and weights.
     pub(super) fn coefficients(&self, weights: &[(usize, f64)]) -> Vec<f32> {
-        let of = |r: usize| weights.iter().map(|&(node, w)| w * self.of_node[node * self.rank + r]).sum::<f64>() as f32;
+        let of_node = &self.of.0[self.of.1].of_node;
+        let of = |r: usize| weights.iter().map(|&(node, w)| w * of_node[node * self.rank + r]).sum::<f64>() as f32;
         (0..self.rank).map(of).collect()
     }
 
     /// The response at an offset from the column, Å.
     pub(super) fn value(&self, coefficients: &[f32], offset_angstrom: [f64; 2]) -> f64 {
+        let size = self.of.0[self.of.1].size;
         let along = |c: usize| {
             let b = self.reciprocal[c];
-            let n = self.size[c] as f64;
+            let n = size[c] as f64;
             let t = (b[0] * offset_angstrom[0] + b[1] * offset_angstrom[1]) * n;
             let whole = t.floor();
-            ((whole as i64 - 1).rem_euclid(self.size[c] as i64) as usize, cubic(t - whole))
+            ((whole as i64 - 1).rem_euclid(size[c] as i64) as usize, cubic(t - whole))
         };
         let ((x0, wx), (y0, wy)) = (along(0), along(1));
-        let [nx, ny] = self.size;
+        let [nx, ny] = size;
         let columns = [0, 1, 2, 3].map(|i| (x0 + i) % nx * self.rank);
         let mut sum = 0.0;
         for (j, wy) in wy.into_iter().enumerate() {
@@ -86,7 +122,7 @@ fn cubic(t: f64) -> [f32; 4] {
 }
 
 /// Cubic B-spline coefficients on `size` points of the cell of the image moved so that `at` comes to the origin.
-fn spline(image: &FourierImage, at: [f64; 2], size: [usize; 2], transfer: &dyn Fn(f64) -> f64) -> Vec<f64> {
+fn spline(image: &FourierImage, at: [f64; 2], size: [usize; 2]) -> Vec<f64> {
     let [nx, ny] = size;
     let grid = Grid { nx, ny, cell_angstrom: image.cell_angstrom() };
     let mut spectrum = vec![Complex64::default(); nx * ny];
@@ -95,7 +131,7 @@ fn spline(image: &FourierImage, at: [f64; 2], size: [usize; 2], transfer: &dyn F
     for (h, k, c) in image.iter() {
         let q = grid.frequency(h, k);
         let phase = Complex64::cis(TAU * (q[0] * at[0] + q[1] * at[1]));
-        spectrum[grid.index(h, k)] += c * phase * transfer(q[0] * q[0] + q[1] * q[1]) / (knots(h, nx) * knots(k, ny));
+        spectrum[grid.index(h, k)] += c * phase / (knots(h, nx) * knots(k, ny));
     }
     let fft = Fft2::<f64>::new(nx, ny);
     fft.inverse(&mut spectrum, &mut fft.scratch());
@@ -157,7 +193,9 @@ mod tests {
     fn tables_give_the_fourier_series_at_every_offset() {
         let images: Vec<FourierImage> = (0..9).map(|n| image(f64::from(n) / 8.0)).collect();
         let at = [1.3, 0.4];
-        let response = Response::new(&images.iter().map(|i| (i, at)).collect::<Vec<_>>(), &|_| 1.0);
+        let nodes: Vec<_> = images.iter().map(|i| (i, at)).collect();
+        let pair = Arc::new([Reduced::new(&nodes[..1]), Reduced::new(&nodes)]);
+        let response = Response::new(&pair, 1, &|_| 1.0);
         assert!(response.rank() < 9, "nine smooth images need fewer tables: {}", response.rank());
         let peak = images[8].value([0.0; 2]);
         for node in [0, 3, 8] {
@@ -167,6 +205,24 @@ mod tests {
                 let error = (response.value(&coefficients, offset) - exact).abs() / peak;
                 assert!(error < 3e-5, "node {node} at {offset:?}: {error}");
             }
+        }
+    }
+
+    #[test]
+    fn a_source_blurs_the_tables_as_it_blurs_the_images() {
+        let transfer = |q2: f64| (-3.0 * q2).exp();
+        let mut blurred = image(0.4);
+        let [b1, b2] = blurred.reciprocal();
+        let sharp = image(0.4);
+        for (h, k, c) in sharp.iter() {
+            let q = [0, 1].map(|i| f64::from(h) * b1[i] + f64::from(k) * b2[i]);
+            blurred.add(h, k, c * (transfer(q[0] * q[0] + q[1] * q[1]) - 1.0));
+        }
+        let pair = Arc::new([Reduced::new(&[(&sharp, [0.0; 2])]), Reduced::new(&[(&sharp, [0.0; 2])])]);
+        let response = Response::new(&pair, 0, &transfer);
+        for at in [[0.0, 0.0], [0.7, -1.2], [2.9, 3.3]] {
+            let error = response.value(&response.coefficients(&[(0, 1.0)]), at) - blurred.value(at);
+            assert!(error.abs() < 1e-4 * blurred.value([0.0; 2]), "{at:?}: {error}");
         }
     }
 

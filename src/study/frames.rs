@@ -80,6 +80,26 @@ impl FramesPlan {
         self.kinds.first().map(|k| k.span)
     }
 
+    /// Values that are tabulated, over all libraries.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.kinds.iter().map(|k| k.span.axes().nodes()).sum()
+    }
+
+    /// Memory that the libraries take while they are reduced, bytes.
+    #[must_use]
+    pub fn bytes(&self) -> f64 {
+        self.kinds.iter().map(|k| Library::bytes(&k.material, &k.span.axes(), &k.imaging)).sum()
+    }
+
+    /// Whether another plan asks for the same libraries.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        let keys =
+            |plan: &Self| -> Vec<String> { plan.kinds.iter().map(|k| Library::key(&k.material, &k.span.axes(), &k.imaging)).collect() };
+        keys(self) == keys(other)
+    }
+
     /// Computes the libraries. They are taken from `folder` and kept there, if there is one.
     pub fn make(self, folder: Option<&Path>, progress: &(dyn Fn(usize) + Sync)) -> Result<Frames, RunError> {
         let mut known = Shelf::kept_in(folder);
@@ -96,6 +116,18 @@ impl Frames {
     /// Computes what these settings, each with its number, share. Libraries are taken from `folder` and kept there, if there is one.
     pub fn prepare(settings: impl Iterator<Item = (PointConfig, u64)>, folder: Option<&Path>) -> Result<Self, RunError> {
         FramesPlan::new(settings)?.make(folder, &|_| {})
+    }
+
+    /// Memory that the libraries take while they are reduced, bytes.
+    #[must_use]
+    pub fn bytes(&self) -> f64 {
+        self.shelf.iter().map(|s| Library::bytes(&s.material, &s.library.axes, &s.imaging)).sum()
+    }
+
+    /// What the libraries take on disk, bytes.
+    #[must_use]
+    pub fn kept_bytes(&self) -> f64 {
+        self.shelf.iter().map(|s| s.library.kept_bytes()).sum()
     }
 
     /// The image of a setting on its first detector, as its camera records it; another `number` is another scene and other noise.

@@ -42,6 +42,7 @@ mod rules;
 pub mod run;
 mod run_error;
 pub mod scene;
+pub mod scene_cost;
 pub mod scene_gallery;
 mod scene_table;
 mod schema;

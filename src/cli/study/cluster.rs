@@ -40,7 +40,9 @@ pub(super) fn submit(args: &SubmitArgs, output: &mut Output) -> Result<(), Failu
     if args.dry_run {
         let request = request(&run::fingerprint(&study, &plan, &session)?);
         if output.json {
-            return Ok(output.json(&json!({ "elements": elements, "array": request.array_script(), "merge": request.merge_script("ARRAY") }))?);
+            return Ok(
+                output.json(&json!({ "elements": elements, "array": request.array_script(), "merge": request.merge_script("ARRAY") }))?
+            );
         }
         return Ok(output.data(&format!("{}\n{}", request.array_script(), request.merge_script("ARRAY")))?);
     }

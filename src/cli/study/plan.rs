@@ -7,9 +7,13 @@ use crate::multislice::DeviceChoice;
 use crate::study::Study;
 use crate::study::cost::Cost;
 use crate::study::plan::{self, Plan};
+use crate::study::scene_cost::SceneCost;
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
+
+/// A study of more seconds is warned of.
+const DAY: f64 = 86_400.0;
 
 pub(super) fn plan(args: &StudyArgs, output: &mut Output) -> Result<(), Failure> {
     let study = args.read()?;
@@ -27,14 +31,41 @@ pub(super) fn plan(args: &StudyArgs, output: &mut Output) -> Result<(), Failure>
     Ok(output.data(&points_table(&study))?)
 }
 
-/// The points alone: what the libraries and networks of scenes cost is not estimated.
+/// Points of scenes, and what their libraries, images and networks cost.
 fn points_of_scenes(study: &Study, output: &mut Output) -> Result<(), Failure> {
-    output.say("Its images are scenes, and neither their libraries nor networks have an estimate of their cost.");
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let bar = output.bar_of(0, "{spinner} timing a part of it");
+    let cost = SceneCost::of(study, threads)?;
+    bar.finish_and_clear();
+    output.say(&scene_lines(&cost, threads));
     if output.json {
         let axes: Vec<Json> = study.axes.iter().map(axis_json).collect();
-        return Ok(output.json(&json!({ "name": study.name, "question": study.question, "points": study.points().len(), "axes": axes }))?);
+        return Ok(output.json(&json!({
+            "name": study.name, "question": study.question, "points": study.points().len(), "axes": axes, "threads": threads,
+            "seconds": cost.seconds(), "memory_bytes": cost.memory_bytes, "disk_bytes": cost.disk_bytes, "parts": cost,
+        }))?);
     }
     Ok(output.data(&points_table(study))?)
+}
+
+/// What it costs and where the time goes.
+fn scene_lines(cost: &SceneCost, threads: usize) -> String {
+    let parts = [
+        ("libraries".to_owned(), cost.library_seconds),
+        (format!("{} images", cost.images), cost.image_seconds),
+        (format!("{} networks", cost.networks), cost.network_seconds),
+        ("the library's check".to_owned(), cost.check_seconds),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(_, seconds)| *seconds > 0.0).map(|(what, seconds)| format!("{what} {}", duration(*seconds))).collect();
+    format!(
+        "about {} on {threads} threads ({}), {:.0} MB of memory, {:.0} MB on disk{}",
+        duration(cost.seconds()),
+        parts.join(", "),
+        cost.memory_bytes / 1e6,
+        cost.disk_bytes / 1e6,
+        if cost.seconds() > DAY { "\nwarning: that is more than a day" } else { "" }
+    )
 }
 
 fn axis_json(axis: &crate::study::Axis) -> Json {
@@ -115,7 +146,7 @@ fn cost_lines(plan: &Plan, cost: &Cost, threads: usize) -> String {
         cost.transmissions,
         cost.memory_bytes / 1e6,
         cost.disk_bytes / 1e6,
-        if cost.seconds > 86_400.0 { "\nwarning: that is more than a day; mistilt study submit spreads it over a cluster" } else { "" }
+        if cost.seconds > DAY { "\nwarning: that is more than a day; mistilt study submit spreads it over a cluster" } else { "" }
     )
 }
 
