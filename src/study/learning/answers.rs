@@ -227,14 +227,5 @@ pub(super) fn warnings(records: &[LearningRecord]) -> Vec<String> {
     if let Some(first) = reasons.first() {
         out.push(format!("{refused} of {} rows have no result; the first reason: {first}.", records.len()));
     }
-    let ratios = records.iter().filter_map(|r| r.score).map(|s| s.error_over_sigma).filter(|r| r.is_finite());
-    let (count, sum) = ratios.fold((0, 0.0), |(n, s), r| (n + 1, s + r));
-    if count > 0 && sum / f64::from(count) > 1.5 {
-        out.push(format!(
-            "The networks claim to be surer than they are: errors are {:.1} times their own σ on average over all tests, those under conditions never seen \
-             included.",
-            sum / f64::from(count)
-        ));
-    }
     out
 }

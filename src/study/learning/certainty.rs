@@ -5,6 +5,8 @@ use super::arrange::{Row, TrainedAt};
 use super::run::PointMap;
 use crate::dcnn::{Prediction, Reliability, reliability};
 
+/// Times its own σ that a network's errors are from which on its reader is warned.
+const WARNED_RATIO: f64 = 1.5;
 /// What figures call the three kinds of tests.
 const KINDS: [&str; 3] = ["seen conditions", "unseen conditions", "mixed training"];
 
@@ -37,10 +39,40 @@ impl Certainty {
         (!parts.is_empty()).then(|| format!("Errors over their own predicted σ (root mean square; 1 where the σ is true): {all}."))
     }
 
+    /// What the reader must not overlook of it: tests whose errors are far beyond their σ.
+    #[must_use]
+    pub(super) fn warning(&self) -> Option<String> {
+        let curves = self.curves();
+        let parts: Vec<String> = curves
+            .iter()
+            .filter_map(|(name, r)| {
+                r.spread.filter(|s| *s > WARNED_RATIO).map(|spread| format!("{spread:.1} times their own σ for {name}"))
+            })
+            .collect();
+        (!parts.is_empty()).then(|| format!("The networks claim to be surer than they are: errors are {}.", parts.join(", ")))
+    }
+
     /// The kinds of tests there were whose predictions have a σ, with what it is worth.
     #[must_use]
     pub fn curves(&self) -> Vec<(&'static str, Reliability)> {
         let known = KINDS.iter().zip(&self.tests).filter_map(|(name, (p, t))| Some((*name, reliability(p, t)?)));
         known.filter(|(_, r)| !r.coverage.is_empty()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_that_are_surer_than_they_may_be_are_warned_of_by_kind() {
+        let prediction = |mean: f32| Prediction { mean_pm: [mean; 2], aleatoric_sigma_pm: [1.0; 2], epistemic_sigma_pm: [f32::NAN; 2] };
+        let all = |size: f32| ((0..40).map(|n| prediction(if n % 2 == 0 { size } else { -size })).collect(), vec![[0.0; 2]; 40]);
+        let certainty = Certainty { tests: [all(1.0), all(3.0), (Vec::new(), Vec::new())] };
+        assert_eq!(certainty.curves().len(), 2);
+        assert!(certainty.answer().unwrap().contains("1.00 for seen conditions, 3.00 for unseen conditions"));
+        assert!(certainty.warning().unwrap().contains("3.0 times their own σ for unseen conditions"));
+        assert_eq!(Certainty { tests: [all(1.0), Default::default(), Default::default()] }.warning(), None);
+        assert_eq!(Certainty::default().answer(), None);
     }
 }

@@ -20,6 +20,9 @@ use std::collections::BTreeMap;
 /// Points whose maps are kept to be drawn.
 const MOST_MAPS: usize = 12;
 
+/// Labels that spread by less than this have nothing in them to learn, pm.
+const LEAST_SPREAD_PM: f64 = 1e-3;
+
 /// What a network is made from.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct NetworkInputs<'a> {
@@ -115,7 +118,7 @@ pub fn learn(study: &Study, arrangement: &Arrangement, workshop: &Workshop<'_>) 
                 for &point in &group.points {
                     let (record, map) = judge.network(number, row, point, network)?;
                     learnt.records.push(record);
-                    if let Some(map) = &map {
+                    if let (Some(map), Ok(Trained { varied: true, .. })) = (&map, network) {
                         learnt.certainty.add(row, point, map);
                     }
                     let own = row.points == [point];
@@ -142,6 +145,8 @@ struct Trained {
     windows: usize,
     epochs: usize,
     seed: u64,
+    /// Whether its labels were more than one: where all are alike there is no σ to learn.
+    varied: bool,
 }
 
 struct Training<'a> {
@@ -194,7 +199,8 @@ impl Training<'_> {
             Ok((trained.network.to_bytes(&serde_json::Value::Null)?, trained.history.len()))
         };
         let (bytes, epochs) = (self.workshop.keep)(&inputs, &make)?;
-        Ok(Trained { network: Network::from_bytes(&bytes)?.0, windows: training.len(), epochs, seed })
+        let varied = training.label_statistics().is_some_and(|(_, sd)| sd.iter().any(|v| *v > LEAST_SPREAD_PM));
+        Ok(Trained { network: Network::from_bytes(&bytes)?.0, windows: training.len(), epochs, seed, varied })
     }
 
     /// The noise that the windows of a point are given anew, where that is asked for.

@@ -82,6 +82,7 @@ pub(super) fn tell(
     table.write_npz(&draft.path().join("records.npz"))?;
     let (mut said, mut warned) = (answers(study, arrangement, &learnt.records), warnings(&learnt.records));
     said.extend(learnt.certainty.answer());
+    warned.extend(learnt.certainty.warning());
     warned.extend(notes);
     let mut figures = Vec::new();
     if study.report.figures {
