@@ -40,7 +40,7 @@ def network(name):
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()] if averaged else [nn.Flatten()]
     features = inputs if averaged else inputs * side * side
     for width in hidden:
-        layers += [nn.Linear(features, width), nn.ReLU()]
+        layers += [nn.Linear(features, width), nn.LeakyReLU(0.1)]
         features = width
     return nn.Sequential(*layers, nn.Linear(features, outputs))
 

@@ -4,17 +4,22 @@
 use super::DcnnError;
 use serde::{Deserialize, Serialize};
 
+/// What given layers, weights and training settings come to; raised when that changes, so that no kept network is taken for another.
+pub const NETWORK_VERSION: u32 = 2;
 /// Smallest window a network takes, px.
 pub const SMALLEST_WINDOW_PX: usize = 8;
 /// Largest window, px.
 pub const LARGEST_WINDOW_PX: usize = 256;
+/// Slope of hidden layers below zero (Maas et al., ICML 2013): the few units of a head all read features that are never negative, so one step
+/// can push all of them below zero, and with a slope of none they would stay there and the network would give the mean for ever.
+pub(super) const LEAK: f32 = 0.1;
 /// Most parameters of one network: 64 million, a quarter of a gigabyte.
 const MOST_PARAMETERS: usize = 1 << 26;
 
 /// A network that maps a window to the polarization displacement (Px, Py).
 ///
-/// `window → [convolutions 3×3 + bias + ReLU, pooling 2×2] × blocks → global pooling → hidden layers + ReLU → outputs`; there is no
-/// pooling behind the last block.
+/// `window → [convolutions 3×3 + bias + ReLU, pooling 2×2] × blocks → global pooling → hidden layers + leaky ReLU → outputs`; there
+/// is no pooling behind the last block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
@@ -88,7 +93,8 @@ impl Architecture {
     /// An architecture that ships.
     ///
     /// `small`: 51 thousand parameters, four blocks of one convolution. `large`: 0.3 million, four blocks of two. `atomai-regressor`: a
-    /// baseline laid out as the regressor of `AtomAI` (Ziatdinov et al., Nat. Mach. Intell. 4 (2022) 1101) is with its VGG backbone: blocks
+    /// baseline laid out as the regressor of `AtomAI` (Ziatdinov et al., Nat. Mach. Intell. 4 (2022) 1101; `RegressorNet` in
+    /// `atomai/nets/reg_cls.py`, whose default backbone is `MobileNet`) is with its VGG backbone: blocks
     /// of 1, 1, 2, 2, 2 convolutions that double their channels (Simonyan and Zisserman, arXiv:1409.1556, configuration A), maximum
     /// pooling, the mean over the image, one linear layer to (Px, Py); here with a quarter of the channels, since the images have one
     /// and not three, and with no batch normalisation.
@@ -182,8 +188,8 @@ pub(super) struct Convolution {
 pub(super) struct Dense {
     pub(super) inputs: usize,
     pub(super) outputs: usize,
-    /// Whether ReLU follows.
-    pub(super) relu: bool,
+    /// Whether a leaky ReLU follows, of slope [`LEAK`] below zero.
+    pub(super) leaky: bool,
 }
 
 /// One parameter tensor: its name, shape and place among all parameters. Shapes are `PyTorch`'s: `[outputs, inputs, 3, 3]`,
@@ -246,7 +252,7 @@ impl Plan {
         let widths: Vec<usize> = architecture.hidden.iter().copied().chain([plan.outputs]).collect();
         for (layer, &outputs) in widths.iter().enumerate() {
             plan.add(&format!("head.{layer}"), &[outputs, inputs]);
-            plan.dense.push(Dense { inputs, outputs, relu: layer < architecture.hidden.len() });
+            plan.dense.push(Dense { inputs, outputs, leaky: layer < architecture.hidden.len() });
             inputs = outputs;
         }
         plan

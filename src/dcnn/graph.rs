@@ -1,7 +1,7 @@
 //! The same network as a graph of candle tensors with automatic gradients: the judge of the processor's kernels in f64, and the way to a
 //! GPU. Candle's own 2×2 maximum pooling is not used: its gradient is four times too large (candle 0.11.1).
 
-use super::architecture::Plan;
+use super::architecture::{LEAK, Plan};
 use super::cpu::BatchGradient;
 use super::loss::Loss;
 use super::{DcnnError, GlobalPooling, Pooling};
@@ -111,8 +111,8 @@ impl GraphEngine {
         };
         for (dense, pair) in self.plan.dense.iter().zip(&mut variables) {
             x = x.matmul(&pair[0].t()?)?.broadcast_add(&pair[1])?;
-            if dense.relu {
-                x = x.relu()?;
+            if dense.leaky {
+                x = (&x * f64::from(LEAK))?.maximum(&x)?;
             }
         }
         Ok(x)

@@ -21,8 +21,8 @@ mod settings;
 mod symmetry;
 mod training;
 
-pub use architecture::{Architecture, Block, GlobalPooling, Head, LARGEST_WINDOW_PX, Pooling, SMALLEST_WINDOW_PX};
-pub use augmentation::Augmentation;
+pub use architecture::{Architecture, Block, GlobalPooling, Head, LARGEST_WINDOW_PX, NETWORK_VERSION, Pooling, SMALLEST_WINDOW_PX};
+pub use augmentation::{Augmentation, CameraNoise};
 pub use calibration::{Coverage, Reliability, SigmaBin, reliability};
 pub use domain::{Domain, DomainCheck};
 pub use error::DcnnError;

@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, HashMap};
 
 /// The entry of the header that holds the JSON text.
 const ENTRY: &str = "mistilt";
-/// Version of what the text holds.
-const VERSION: u32 = 1;
+/// Version of what the text holds and its network computes.
+const VERSION: u32 = super::NETWORK_VERSION;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,7 @@
 //! epoch, window), so a training that is kept and taken up again ends in the same bytes as one that ran through.
 
 use super::architecture::Plan;
-use super::augmentation::{Augmentation, Augmenter};
+use super::augmentation::{Augmentation, Augmenter, Examples};
 use super::cpu::{BatchGradient, CpuEngine};
 use super::domain::Domain;
 use super::graph::GraphEngine;
@@ -113,18 +113,6 @@ impl Engine {
     }
 }
 
-/// Windows with a label, and their standardised labels. A million windows are not copied if all of them have one.
-struct Examples<'a> {
-    values: Cow<'a, [f32]>,
-    targets: Vec<[f32; 2]>,
-}
-
-impl Examples<'_> {
-    fn len(&self) -> usize {
-        self.targets.len()
-    }
-}
-
 /// A training that goes on epoch by epoch.
 pub struct Trainer<'a> {
     plan: Plan,
@@ -194,12 +182,17 @@ impl<'a> Trainer<'a> {
         let targets = |set: &WindowSet, known: &[usize]| known.iter().map(|&i| scale.standardised(set.labels[i])).collect();
         let mut validation_values = chosen(validation, &known[1]);
         network.prepare(&mut validation_values, validation.normalisation);
-        let validation_examples = Examples { values: Cow::Owned(validation_values), targets: targets(validation, &known[1]) };
+        let images = |set: &WindowSet, known: &[usize]| -> Vec<u32> { known.iter().map(|&i| set.images[i]).collect() };
+        let validation_examples = Examples {
+            values: Cow::Owned(validation_values),
+            images: images(validation, &known[1]),
+            targets: targets(validation, &known[1]),
+        };
         let all_known = known[0].len() == training.len();
         let values = if all_known { Cow::Borrowed(training.values.as_slice()) } else { Cow::Owned(chosen(training, &known[0])) };
-        let training_examples = Examples { values, targets: targets(training, &known[0]) };
+        let training_examples = Examples { values, images: images(training, &known[0]), targets: targets(training, &known[0]) };
         let augmenter = Augmenter::new(settings, augmentation, &network, training.normalisation);
-        let key = key(training, validation, architecture, settings, seed);
+        let key = key(training, validation, architecture, settings, seed, augmentation);
         let weights = initial(&plan, member_seed(seed, 0));
         let engine = Engine::new(settings.device, &plan, &weights)?;
         let state = State::fresh(weights);
@@ -233,7 +226,7 @@ impl<'a> Trainer<'a> {
         let (mut total, mut learning_rate) = (0.0, 0.0);
         for batch in 0..batches {
             let part = &order[order.len() * batch / batches..order.len() * (batch + 1) / batches];
-            let (windows, targets) = self.augmenter.batch(&self.training.values, &self.training.targets, part, seed, epoch);
+            let (windows, targets) = self.augmenter.batch(&self.training, part, seed, epoch);
             let BatchGradient { loss, mut gradient } = self.engine.gradient(&windows, &targets, &self.settings)?;
             total += loss;
             for g in &mut gradient {
@@ -278,7 +271,7 @@ impl<'a> Trainer<'a> {
         }
         let mut network = self.network;
         network.set_members(std::mem::take(finished));
-        let seen = self.augmenter.sample(&self.training.values, member_seed(self.seed, 0));
+        let seen = self.augmenter.sample(&self.training, member_seed(self.seed, 0));
         network.set_domain(Domain::of(&seen, self.plan.size_px));
         network.learn_from_validation(&self.validation.values, &self.validation.targets);
         let Counters { history, best_epochs, .. } = self.state.counters;
@@ -406,9 +399,17 @@ fn shuffled(count: usize, seed: u64, epoch: usize) -> Vec<usize> {
     order
 }
 
-fn key(training: &WindowSet, validation: &WindowSet, architecture: &Architecture, settings: &TrainingSettings, seed: u64) -> String {
+fn key(
+    training: &WindowSet,
+    validation: &WindowSet,
+    architecture: &Architecture,
+    settings: &TrainingSettings,
+    seed: u64,
+    augmentation: Option<&dyn Augmentation>,
+) -> String {
     let facts = serde_json::json!({
         "training": training.digest(), "validation": validation.digest(), "architecture": architecture, "settings": settings, "seed": seed,
+        "augmentation": augmentation.map(Augmentation::key),
     });
     blake3::hash(facts.to_string().as_bytes()).to_hex().to_string()
 }

@@ -67,6 +67,12 @@ pub struct CameraSettings {
 }
 
 impl CameraSettings {
+    /// The camera without its stages after the scan: images that it takes are expected fractions of the beam, displaced as before.
+    #[must_use]
+    pub fn scan_only(&self) -> Self {
+        Self { contamination: None, dose: None, detector: None, defects: None, lines: None, adc: None, atomai: None, ..self.clone() }
+    }
+
     /// Refuses the first setting that is out of its range.
     pub(super) fn check(&self) -> Result<(), CameraError> {
         let source = &self.source;

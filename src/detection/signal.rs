@@ -137,6 +137,7 @@ impl SignalChain {
 pub struct WindowNoise {
     chain: SignalChain,
     pixel_angstrom: f64,
+    seed: u64,
     atomai: Option<(super::AtomAi, Streams)>,
 }
 
@@ -152,7 +153,21 @@ impl WindowNoise {
         let settings = camera.settings();
         let chain = SignalChain::new(settings, pixel_angstrom, FrameKey::first(seed).signal());
         let atomai = settings.atomai.map(|a| (a, Streams::new("mistilt 2026 camera atomai windows", seed)));
-        Ok(Self { chain, pixel_angstrom, atomai })
+        Ok(Self { chain, pixel_angstrom, seed, atomai })
+    }
+
+    /// The same camera at `factor` times its dose.
+    #[must_use]
+    pub fn at_dose(&self, factor: f64) -> Self {
+        let mut out = self.clone();
+        out.chain.electrons_per_px = self.chain.electrons_per_px.map(|electrons| factor * electrons);
+        out
+    }
+
+    /// All that decides what it does: settings, pixel size and seed, as JSON.
+    #[must_use]
+    pub fn key(&self) -> serde_json::Value {
+        serde_json::json!({ "camera": self.chain.settings, "pixel_angstrom": self.pixel_angstrom, "seed": self.seed })
     }
 
     /// Turns one window of expected fractions of the beam (row after row) into what is read: the draws depend on the seed and on

@@ -91,7 +91,10 @@ impl Matrix {
         let gaps = self.rows.windows(2).filter(|pair| pair[0].group != pair[1].group).count() as f64;
         let height = self.rows.len() as f64 * CELL_HEIGHT_PT + gaps * GROUP_GAP_PT;
         let right = left + cell_width * self.columns.len() as f64;
-        let mut canvas = Canvas::new(right + COLOUR_BAR_ROOM_PT + MARGIN_PT, top + height + MARGIN_PT);
+        // The label of the bar may be longer than the bar; above it is room.
+        let label = fonts::width_pt(&self.value_label, TEXT_PT, Weight::Regular);
+        let bottom = top + height.max(0.5 * (height + label)) + MARGIN_PT;
+        let mut canvas = Canvas::new(right + COLOUR_BAR_ROOM_PT + MARGIN_PT, bottom);
         check_height(FIGURE, canvas.height_pt)?;
         let colour = |value: f64| match self.colours {
             MatrixColours::Sequential => ColourMap::Viridis.color((value - low) / (high - low)),

@@ -70,7 +70,7 @@ impl SplitMaps {
         let edge = (Width::Double.pt() - 2.0 * MARGIN_PT - WHEEL_ROOM_PT - 2.0 * GAP_PT) / 3.0;
         let height = edge * self.pixels.height as f64 / self.pixels.width as f64;
         let top = MARGIN_PT + LINE_PT + 3.0;
-        let legends = 118.0;
+        let legends = 156.0;
         let mut canvas = Canvas::new(Width::Double.pt(), top + height.max(legends) + 2.0 * LINE_PT + MARGIN_PT);
         check_height(FIGURE, canvas.height_pt)?;
         let difference = |p: &SplitPoint| [p.prediction_pm[0] - p.truth_pm[0], p.prediction_pm[1] - p.truth_pm[1]];
@@ -90,8 +90,8 @@ impl SplitMaps {
         let x = right + 0.5 * WHEEL_ROOM_PT;
         canvas.text([x, top + 4.0], "a, b", Type::new(Along::Middle, Across::Middle).bold());
         wheel_legend(&mut canvas, [x, top + 30.0], self.legend_pm);
-        canvas.text([x, top + 68.0], "c", Type::new(Along::Middle, Across::Middle).bold());
-        wheel_legend(&mut canvas, [x, top + 94.0], self.difference_legend_pm);
+        canvas.text([x, top + 85.0], "c", Type::new(Along::Middle, Across::Middle).bold());
+        wheel_legend(&mut canvas, [x, top + 111.0], self.difference_legend_pm);
         let y = canvas.height_pt - MARGIN_PT - 0.5 * LINE_PT;
         let used = axes_note(&mut canvas, [MARGIN_PT, y]);
         canvas.text([MARGIN_PT + used + 12.0, y], &self.note(), Type::new(Along::Start, Across::Middle));

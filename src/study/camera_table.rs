@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How images are recorded: scan, dose, detector. A key that is left out has the value of the preset, whose default has no stage at all.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CameraTable {
     /// Camera to begin with. Default "none": no stage but those that are asked for.
@@ -32,85 +32,112 @@ pub struct CameraTable {
     pub flyback_us: f64,
     /// Part of the probe, 0 to 1, in tails beyond the Gaussian of `microscope.source_fwhm_angstrom`. Default 0.
     #[schemars(range(min = 0.0, max = 1.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tail_fraction: Option<f64>,
     /// Full width at half maximum of the tails in Å, 0 to 100. Default 3.
     #[schemars(range(min = 0.0, max = 100.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tail_fwhm_angstrom: Option<f64>,
     /// Drift of the specimen to the right in pm a row, -1000 to 1000. Default 0; raw 0.05.
     #[schemars(range(min = -1000.0, max = 1000.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub drift_x_pm_per_row: Option<f64>,
     /// Drift of the specimen down in pm a row, -1000 to 1000. Default 0; raw 0.05.
     #[schemars(range(min = -1000.0, max = 1000.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub drift_y_pm_per_row: Option<f64>,
     /// Displacement of each row along x, root mean square in pm, 0 to 10000. Default 0; registered 1.5, raw 6.
     #[schemars(range(min = 0.0, max = 10_000.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter_rms_pm: Option<f64>,
     /// Displacement of each row along y over that along x, 0 to 100. Default 1.
     #[schemars(range(min = 0.0, max = 100.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter_y_ratio: Option<f64>,
     /// Correlation of the displacements of neighbouring rows, -0.999 to 0.999. Default 0.5.
     #[schemars(range(min = -0.999, max = 0.999))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter_correlation: Option<f64>,
     /// Sinusoidal scan distortion: full width at half maximum of the local magnification in %, 0 to 100, as abTEM's `rms_power`. Default 0.
     #[schemars(range(min = 0.0, max = 100.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sinusoid_power_percent: Option<f64>,
     /// Highest frequency of the sinusoids in Hz, 0.001 to 1e6. Default 500.
     #[schemars(range(min = 0.001, max = 1e6))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sinusoid_max_hz: Option<f64>,
     /// Number of sinusoids along each of x and y, 1 to 10000. Default 200.
     #[schemars(range(min = 1, max = 10_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sinusoid_components: Option<u32>,
     /// Displacement to the right at the start of every line in pm, -10000 to 10000. Default 0; raw 15.
     #[schemars(range(min = -10_000.0, max = 10_000.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub flyback_pm: Option<f64>,
     /// Time in which that displacement decays in µs, 0.001 to 1e6. Default 30.
     #[schemars(range(min = 0.001, max = 1e6))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub flyback_decay_us: Option<f64>,
     /// Mean signal of contamination over the mean of the image, 0 to 100. Default 0.
     #[schemars(range(min = 0.0, max = 100.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub contamination_mean: Option<f64>,
     /// Variation (rms) of that signal over the specimen, over the mean of the image, 0 to 100. Default 0.
     #[schemars(range(min = 0.0, max = 100.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub contamination_rms: Option<f64>,
     /// Distance over which contamination varies in Å, 1 to 1e6. Default 50.
     #[schemars(range(min = 1.0, max = 1e6))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub contamination_length_angstrom: Option<f64>,
     /// Electrons an Å² of the field, 0 to 1e12; 0 counts none: neither shot noise nor detector noise. Give this, `dose_e_per_px` or
     /// `current_pa`. Default 0; registered 2e5, raw 2e4.
     #[schemars(range(min = 0.0, max = 1e12))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dose_e_per_angstrom2: Option<f64>,
     /// Electrons a pixel, 0 to 1e12, instead of `dose_e_per_angstrom2`. Default: none.
     #[schemars(range(min = 0.0, max = 1e12))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dose_e_per_px: Option<f64>,
     /// Beam current in pA, 0 to 1e12, on each pixel for `dwell_us`, instead of `dose_e_per_angstrom2`. Default: none.
     #[schemars(range(min = 0.0, max = 1e12))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub current_pa: Option<f64>,
     /// Detector units an electron, 1e-9 to 1e9. Default 1.
     #[schemars(range(min = 1e-9, max = 1e9))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gain_per_e: Option<f64>,
     /// Standard deviation of the height of one electron's pulse over its mean, 0 to 10. Default 0; registered and raw 0.5.
     #[schemars(range(min = 0.0, max = 10.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pulse_spread: Option<f64>,
     /// Mean dark counts in electrons a pixel, 0 to 1e9. Default 0.
     #[schemars(range(min = 0.0, max = 1e9))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dark_e_per_px: Option<f64>,
     /// Readout noise (rms) in electrons a pixel, 0 to 1e9. Default 0; raw 1.
     #[schemars(range(min = 0.0, max = 1e9))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub readout_rms_e: Option<f64>,
     /// Black level in electrons a pixel, 0 to 1e9. Default 0; raw 10.
     #[schemars(range(min = 0.0, max = 1e9))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub black_level_e: Option<f64>,
     /// Part of the pixels that are hot, 0 to 0.5. Default 0.
     #[schemars(range(min = 0.0, max = 0.5))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hot_fraction: Option<f64>,
     /// Part of the pixels that are dead, 0 to 0.5. Default 0.
     #[schemars(range(min = 0.0, max = 0.5))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_fraction: Option<f64>,
     /// Offset of the brightness of each line (rms) over the mean signal, 0 to 10. Default 0; raw 0.01.
     #[schemars(range(min = 0.0, max = 10.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub line_offset_rms: Option<f64>,
     /// Bits of the converter, 0 to 24; 0 for none. Default 0; raw 16.
     #[schemars(range(min = 0, max = 24))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub adc_bits: Option<u32>,
 }
 
@@ -258,8 +285,25 @@ impl CameraTable {
         (own != DetectorNoise::default()).then_some(own)
     }
 
-    /// What no schema sees: two doses, too many pixels, pixels too coarse for the estimators' window.
+    /// What no schema sees: two doses, settings out of range, too many pixels, pixels too coarse for the estimators' window.
     pub(super) fn findings(&self, measure: &MeasureSettings) -> Vec<CameraFinding> {
+        let mut out = self.own_findings();
+        let side = (100.0 * self.field_angstrom / self.pixel_pm).round();
+        if side * side > MAX_FRAME_PIXELS as f64 {
+            let message = format!("A frame of {side} × {side} pixels is larger than the 4096 × 4096 that are exposed.");
+            out.push(("camera.field_angstrom", message, "too large", "Take a smaller field or larger pixels.".to_owned()));
+        }
+        let radius_px = 100.0 * measure.window_radius_angstrom / self.pixel_pm;
+        if !(1.5..=256.0).contains(&radius_px) {
+            let message = format!("A window of {} Å has a radius of {radius_px} of the camera's pixels.", measure.window_radius_angstrom);
+            let help = "The estimators need 1.5 to 256 pixels: change `camera.pixel_pm` or `measure.window_radius_angstrom`.".to_owned();
+            out.push(("camera.pixel_pm", message, "does not fit the window", help));
+        }
+        out
+    }
+
+    /// What is wrong with the camera itself, whatever images it takes.
+    pub(super) fn own_findings(&self) -> Vec<CameraFinding> {
         let mut out = Vec::new();
         let doses = [
             ("camera.dose_e_per_px", self.dose_e_per_px, self.dose_e_per_angstrom2.is_some()),
@@ -271,17 +315,6 @@ impl CameraTable {
                 let help = "Keep one of `dose_e_per_angstrom2`, `dose_e_per_px` and `current_pa`.".to_owned();
                 out.push((key, message, "or this", help));
             }
-        }
-        let side = (100.0 * self.field_angstrom / self.pixel_pm).round();
-        if side * side > MAX_FRAME_PIXELS as f64 {
-            let message = format!("A frame of {side} × {side} pixels is larger than the 4096 × 4096 that are exposed.");
-            out.push(("camera.field_angstrom", message, "too large", "Take a smaller field or larger pixels.".to_owned()));
-        }
-        let radius_px = 100.0 * measure.window_radius_angstrom / self.pixel_pm;
-        if !(1.5..=256.0).contains(&radius_px) {
-            let message = format!("A window of {} Å has a radius of {radius_px} of the camera's pixels.", measure.window_radius_angstrom);
-            let help = "The estimators need 1.5 to 256 pixels: change `camera.pixel_pm` or `measure.window_radius_angstrom`.".to_owned();
-            out.push(("camera.pixel_pm", message, "does not fit the window", help));
         }
         if let Err(error) = Camera::new(self.settings(0.0).camera) {
             out.push(("camera.preset", format!("The camera cannot be: {error}."), "here", String::new()));

@@ -19,6 +19,8 @@ pub struct LearningSettings {
     pub train_at: Vec<f64>,
     /// Axes over whose every value one more network is trained together, such as tilt, thickness and defocus. Default: none.
     pub mix_over: Vec<String>,
+    /// Values of `across` that the mixed network is trained on; it is tested at all. Default: all.
+    pub mix_at: Vec<f64>,
     /// How often everything is repeated with other seeds (scene, noise, network), 1 to 100: the confidence intervals come from it. Default 3.
     #[schemars(range(min = 1, max = 100))]
     pub repeats: u32,
@@ -26,6 +28,9 @@ pub struct LearningSettings {
     /// Default: all.
     #[schemars(range(min = 16, max = 10_000_000))]
     pub train_windows: Option<u32>,
+    /// Most windows that train the mixed network, 16 to 10000000, drawn alike. Default: `train_windows`.
+    #[schemars(range(min = 16, max = 10_000_000))]
+    pub mix_windows: Option<u32>,
     /// Fit the columns of every image too and report that error on the same cells. Default true.
     pub column_fit: bool,
     /// Draw maps of truth, prediction and difference for the first 12 points. Default true.
@@ -34,7 +39,17 @@ pub struct LearningSettings {
 
 impl Default for LearningSettings {
     fn default() -> Self {
-        Self { across: None, train_at: Vec::new(), mix_over: Vec::new(), repeats: 3, train_windows: None, column_fit: true, maps: true }
+        Self {
+            across: None,
+            train_at: Vec::new(),
+            mix_over: Vec::new(),
+            mix_at: Vec::new(),
+            repeats: 3,
+            train_windows: None,
+            mix_windows: None,
+            column_fit: true,
+            maps: true,
+        }
     }
 }
 
@@ -65,9 +80,12 @@ pub(super) fn problems(learning: &LearningSettings, root: &Node, axes: &[Axis]) 
     }
     let across = learning.across.as_ref().and_then(|name| axes.iter().find(|a| a.key == *name));
     let values: Vec<f64> = across.map(|a| a.values.iter().filter_map(AxisValue::number).collect()).unwrap_or_default();
-    if let Some(value) = learning.train_at.iter().find(|v| !values.contains(v)) {
-        let help = if across.is_none() { "Name the axis with `across`.".to_owned() } else { format!("Its values are {values:?}.") };
-        add("learning.train_at", format!("`train_at` asks for {value}, which `across` never is."), "not in the sweep", help);
+    for (key, asked) in [("learning.train_at", &learning.train_at), ("learning.mix_at", &learning.mix_at)] {
+        if let Some(value) = asked.iter().find(|v| !values.contains(v)) {
+            let help = if across.is_none() { "Name the axis with `across`.".to_owned() } else { format!("Its values are {values:?}.") };
+            let name = key.trim_start_matches("learning.");
+            add(key, format!("`{name}` asks for {value}, which `across` never is."), "not in the sweep", help);
+        }
     }
     out
 }

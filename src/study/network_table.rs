@@ -1,5 +1,7 @@
 //! The `[network]` and `[training]` tables: the shape of the network and how it is trained.
 
+use super::camera_table::{CameraFinding, FrameSettings};
+use super::windows_table::{NormalisationName, WindowSettings};
 use crate::dcnn::{Architecture, Block, Device, GlobalPooling, Head, Loss, Pooling, Schedule, TrainingSettings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -143,6 +145,12 @@ pub struct TrainingTable {
     /// Most noise added to a window in each epoch, in units of the window's own standard deviation, 0 to 10. Default 0.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub noise: f64,
+    /// Put the noise of `[camera]` anew on every training window in each epoch, onto images without it: its stages after the scan, from
+    /// contamination to the converter. Default false: the noise of the image as recorded, the same in all epochs.
+    pub fresh_noise: bool,
+    /// With `fresh_noise`, the dose of a window is the camera's times a factor drawn between 1 / this and this, 1 to 1000. Default 1.
+    #[schemars(range(min = 1.0, max = 1000.0))]
+    pub dose_spread: f64,
     /// Networks of the ensemble, 1 to 64; their scatter is the epistemic uncertainty. Default 1.
     #[schemars(range(min = 1, max = 64))]
     pub members: u32,
@@ -166,6 +174,8 @@ impl Default for TrainingTable {
             patience: 0,
             symmetries,
             noise,
+            fresh_noise: false,
+            dose_spread: 1.0,
             members: members as u32,
             device: DeviceName::Cpu,
         }
@@ -208,6 +218,36 @@ pub enum DeviceName {
 }
 
 impl TrainingTable {
+    /// What does not go together with the windows and the camera.
+    pub(super) fn findings(&self, windows: &WindowSettings, camera: Option<&FrameSettings>) -> Vec<CameraFinding> {
+        let mut out = Vec::new();
+        let mut add = |key, message: &str, label, help: &str| out.push((key, message.to_owned(), label, help.to_owned()));
+        if !self.fresh_noise {
+            if self.dose_spread != 1.0 {
+                add(
+                    "training.dose_spread",
+                    "`dose_spread` acts on fresh noise, and there is none.",
+                    "does nothing",
+                    "Set `fresh_noise = true`.",
+                );
+            }
+            return out;
+        }
+        let silent = camera.is_none_or(|c| c.camera == c.camera.scan_only());
+        if silent {
+            let message = "`fresh_noise` puts the noise of a camera on windows, and no camera here has any.";
+            add("training.fresh_noise", message, "of which camera", "Add `[camera]` with a dose, such as `dose_e_per_angstrom2 = 20000`.");
+        }
+        if windows.normalisation != NormalisationName::Window {
+            let message = "Windows with fresh noise are normalised one by one, after the noise.";
+            add("training.fresh_noise", message, "not so normalised", "Leave out `windows.normalisation`, or set it to \"window\".");
+        }
+        if !(1.0..=1000.0).contains(&self.dose_spread) {
+            add("training.dose_spread", "`dose_spread` is a factor from 1 to 1000.", "out of range", "Take 1 for the camera's own dose.");
+        }
+        out
+    }
+
     /// The settings of [`crate::dcnn`].
     #[must_use]
     pub fn settings(&self) -> TrainingSettings {
@@ -246,6 +286,23 @@ mod tests {
     fn empty_tables_are_the_defaults_of_the_network() {
         assert_eq!(NetworkTable::default().architecture(), Architecture::default());
         assert_eq!(TrainingTable::default().settings(), TrainingSettings::default());
+    }
+
+    #[test]
+    fn fresh_noise_needs_a_camera_that_has_some() {
+        let keys = |training: &str, camera: Option<&str>, windows: &str| {
+            let training: TrainingTable = toml::from_str(training).unwrap();
+            let camera = camera.map(|text| toml::from_str::<super::super::camera_table::CameraTable>(text).unwrap().settings(0.8));
+            let found = training.findings(&toml::from_str(windows).unwrap(), camera.as_ref());
+            found.into_iter().map(|f| f.0).collect::<Vec<_>>()
+        };
+        let counting = Some("dose_e_per_px = 50");
+        assert!(keys("", None, "").is_empty() && keys("fresh_noise = true\ndose_spread = 4", counting, "").is_empty());
+        assert_eq!(keys("dose_spread = 4", counting, ""), ["training.dose_spread"]);
+        assert_eq!(keys("fresh_noise = true", None, ""), ["training.fresh_noise"]);
+        assert_eq!(keys("fresh_noise = true", Some("jitter_rms_pm = 3"), ""), ["training.fresh_noise"]);
+        assert_eq!(keys("fresh_noise = true", counting, "normalisation = \"image\""), ["training.fresh_noise"]);
+        assert_eq!(keys("fresh_noise = true\ndose_spread = 0.5", counting, ""), ["training.dose_spread"]);
     }
 
     #[test]

@@ -6,9 +6,11 @@ use super::training_file::TrainingFile;
 use super::windows_table::LabelName;
 use crate::columns::{ColumnLattice, Estimator, FindOptions, find_columns};
 use crate::dataset::{MANIFEST, Manifest, Shard};
+use crate::dcnn::CameraNoise;
+use crate::detection::{Camera, WindowNoise};
 use crate::image::{Image, ReadOptions};
 use crate::polarization::{MapOptions, PolarizationMap, polarization_map};
-use crate::windows::{Cut, Cutter, Kernel, LabelField, LabelSource, Partition, Placement, WindowSet};
+use crate::windows::{Cut, Cutter, Kernel, LabelField, LabelSource, Normalisation, Partition, Placement, WindowSet, WindowSpec};
 use serde::Serialize;
 use std::path::Path;
 
@@ -17,7 +19,7 @@ const VALIDATES: f64 = 0.1;
 const TESTS: f64 = 0.1;
 
 /// What a network is trained on, stopped by and tested with.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct TrainingData {
     /// Windows that train.
     pub training: WindowSet,
@@ -29,6 +31,8 @@ pub struct TrainingData {
     pub images: Vec<Source>,
     /// What was read, for the model card.
     pub card: Vec<SourceCard>,
+    /// The noise that training windows, which are expected fractions of the beam, are given anew in every epoch.
+    pub fresh_noise: Option<CameraNoise>,
 }
 
 /// One image and its windows.
@@ -68,17 +72,39 @@ impl TrainingData {
     /// [`RunError`] names the file and what is wrong with it.
     pub fn read(file: &TrainingFile, folder: &Path) -> Result<Self, RunError> {
         match &file.data.dataset {
-            Some(dataset) => from_dataset(&folder.join(dataset)),
+            Some(dataset) => from_dataset(file, &folder.join(dataset)),
             None => from_images(file, folder),
         }
     }
+}
+
+/// The camera of a training file on windows of pixels of `pixel_size_pm`; `None` unless its noise is put on anew.
+fn fresh_noise(file: &TrainingFile, pixel_size_pm: f64) -> Result<Option<CameraNoise>, RunError> {
+    let Some(settings) = file.camera_settings().filter(|_| file.training.fresh_noise) else { return Ok(None) };
+    let camera = WindowNoise::new(&Camera::new(settings.camera)?, 0.01 * pixel_size_pm, file.seed)?;
+    Ok(Some(CameraNoise { cameras: vec![camera], dose_spread: file.training.dose_spread }))
+}
+
+/// Windows of expected fractions of the beam as the camera records them once, normalised one by one.
+fn recorded(noise: &CameraNoise, set: &WindowSet, seed: u64) -> Result<WindowSet, RunError> {
+    if let Some(value) = set.values.iter().find(|v| **v < 0.0) {
+        let reason = format!(
+            "fresh noise counts the electrons of an image of fractions of the beam, and this one reads {value}: give images without noise, as \
+             `mistilt simulate` writes them without a camera"
+        );
+        return Err(RunError::TrainingData { reason });
+    }
+    let mut out = set.clone();
+    noise.record(&mut out, seed);
+    Ok(out)
 }
 
 fn from_images(file: &TrainingFile, folder: &Path) -> Result<TrainingData, RunError> {
     let mut data: Option<TrainingData> = None;
     for name in &file.data.images {
         let path = folder.join(name);
-        let (source, labels) = source(file, folder, &path)?;
+        let (mut source, labels) = source(file, folder, &path)?;
+        let noise = fresh_noise(file, source.cut.set.pixel_size_pm)?;
         let Partition { train, validation, test, guarded, .. } = &source.partition;
         let card = SourceCard {
             path: name.clone(),
@@ -88,11 +114,17 @@ fn from_images(file: &TrainingFile, folder: &Path) -> Result<TrainingData, RunEr
             windows: [train, validation, test, guarded].map(Vec::len),
             rejected: source.cut.rejected.iter().map(|(why, n)| (why.to_string(), *n)).collect(),
         };
-        let parts = [train, validation, test].map(|indices| source.cut.set.select(indices));
+        let bare = source.cut.set.select(train);
+        if let Some(noise) = &noise {
+            // Every image has noise of its own.
+            let seed = file.seed.wrapping_add(data.as_ref().map_or(0, |d| d.images.len() as u64));
+            source.cut.set = recorded(noise, &source.cut.set, seed).map_err(|e| about(&path, &e))?;
+        }
+        let parts = [bare, source.cut.set.select(validation), source.cut.set.select(test)];
         match &mut data {
             None => {
                 let [training, validation, test] = parts;
-                data = Some(TrainingData { training, validation, test, images: vec![source], card: vec![card] });
+                data = Some(TrainingData { training, validation, test, images: vec![source], card: vec![card], fresh_noise: noise });
             }
             Some(data) => {
                 for (all, part) in [&mut data.training, &mut data.validation, &mut data.test].into_iter().zip(&parts) {
@@ -137,13 +169,20 @@ fn source(file: &TrainingFile, folder: &Path, path: &Path) -> Result<(Source, La
             }
         }
     };
-    let spec = file.windows.spec();
+    let spec = spec(file);
     let kernel = Kernel { sigma_lattices: file.windows.label_sigma_lattices };
     let cutter = Cutter { image: &image, spec: &spec, field: Some(&field), mask: None, kernel };
     let cut = cutter.cut().map_err(|e| about(&e))?;
     let partition = file.windows.split(file.seed).apply(&cut.set, cut.raster).map_err(|e| about(&e))?;
     let labels = field.source;
     Ok((Source { image, cut, partition, lattice_a_px: a_px }, labels))
+}
+
+/// How images are cut: windows that are given fresh noise are normalised after it.
+fn spec(file: &TrainingFile) -> WindowSpec {
+    let spec = file.windows.spec();
+    let normalisation = if file.training.fresh_noise { Normalisation::None } else { spec.normalisation };
+    WindowSpec { normalisation, ..spec }
 }
 
 /// The column fit of an image, as `mistilt polarization` makes it.
@@ -162,11 +201,7 @@ fn fitted_map(image: &Image, file: &TrainingFile) -> Result<(PolarizationMap, Co
 ///
 /// # Errors
 /// [`RunError::TrainingData`] says why there are none.
-pub fn windows_to_predict(
-    image: &Image,
-    spec: &crate::windows::WindowSpec,
-    find: &FindOptions,
-) -> Result<(Cut, Option<ColumnLattice>), RunError> {
+pub fn windows_to_predict(image: &Image, spec: &WindowSpec, find: &FindOptions) -> Result<(Cut, Option<ColumnLattice>), RunError> {
     let bad = |e: &dyn std::fmt::Display| RunError::TrainingData { reason: e.to_string() };
     let lattice = match spec.placement {
         Placement::Centred => Some(find_columns(&image.data, image.width, image.height, find).map_err(|e| bad(&e))?),
@@ -177,12 +212,11 @@ pub fn windows_to_predict(
     Ok((cut.map_err(|e| bad(&e))?, lattice))
 }
 
-fn from_dataset(folder: &Path) -> Result<TrainingData, RunError> {
+fn from_dataset(file: &TrainingFile, folder: &Path) -> Result<TrainingData, RunError> {
     let disk = |path: &Path| {
         let path = path.to_owned();
         move |source| RunError::Disk { path, source }
     };
-    let about = |path: &Path, e: &dyn std::fmt::Display| RunError::TrainingData { reason: format!("{}: {e}", path.display()) };
     let path = folder.join(MANIFEST);
     let text = std::fs::read_to_string(&path).map_err(disk(&path))?;
     let manifest = Manifest::parse(&text).map_err(|e| about(&path, &e))?;
@@ -206,8 +240,18 @@ fn from_dataset(folder: &Path) -> Result<TrainingData, RunError> {
         windows: [training.len(), validation.len(), test.len(), 0],
         rejected: std::collections::BTreeMap::new(),
     };
-    let [training, validation, test] = [training, validation, test].map(|indices| all.select(&indices));
-    Ok(TrainingData { training, validation, test, images: Vec::new(), card: vec![card] })
+    let [training, mut validation, mut test] = [training, validation, test].map(|indices| all.select(&indices));
+    let noise = fresh_noise(file, all.pixel_size_pm)?;
+    if let Some(noise) = &noise {
+        if all.normalisation != Normalisation::None {
+            let reason =
+                "its windows are normalised, and fresh noise needs fractions of the beam: make it with windows.normalisation = \"none\"";
+            return Err(about(&path, &reason));
+        }
+        validation = recorded(noise, &validation, file.seed).map_err(|e| about(&path, &e))?;
+        test = recorded(noise, &test, file.seed.wrapping_add(1)).map_err(|e| about(&path, &e))?;
+    }
+    Ok(TrainingData { training, validation, test, images: Vec::new(), card: vec![card], fresh_noise: noise })
 }
 
 /// Windows of the first samples train, of the last ones validate and test: no sample is in two parts.
@@ -223,6 +267,10 @@ fn by_sample(all: &WindowSet) -> [Vec<usize>; 3] {
     parts
 }
 
+fn about(path: &Path, e: &dyn std::fmt::Display) -> RunError {
+    RunError::TrainingData { reason: format!("{}: {e}", path.display()) }
+}
+
 fn hash(path: &Path) -> Result<String, RunError> {
     let bytes = std::fs::read(path).map_err(|source| RunError::Disk { path: path.to_owned(), source })?;
     Ok(blake3::hash(&bytes).to_hex().to_string())
@@ -231,7 +279,6 @@ fn hash(path: &Path) -> Result<String, RunError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::windows::Normalisation;
 
     #[test]
     fn no_sample_of_a_dataset_is_in_two_parts() {

@@ -1,5 +1,6 @@
 //! The training file: which images or dataset a network learns from, how they are cut into windows, its shape and its training.
 
+use super::camera_table::{CameraTable, FrameSettings};
 use super::error::StudyError;
 use super::network_table::{NetworkTable, TrainingTable};
 use super::windows_table::WindowSettings;
@@ -35,6 +36,10 @@ pub struct TrainingFile {
     /// How it is trained.
     #[serde(default)]
     pub training: TrainingTable,
+    /// Camera whose noise `training.fresh_noise` puts on the windows of images without noise, as `mistilt simulate` writes them without a
+    /// camera: only its stages after the scan count. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera: Option<CameraTable>,
 }
 
 fn default_seed() -> u64 {
@@ -118,9 +123,28 @@ impl TrainingFile {
         self.bright_site()?;
         self.training.settings().check().map_err(|e| e.to_string())?;
         self.windows.spec().check().map_err(|e| e.to_string())?;
+        self.check_camera()?;
         // The smallest window that the file could mean tells whether the network can be built at all.
         let size = self.windows.size_px.map_or(64, |n| n as usize);
         self.network.architecture().parameter_count(size).map(|_| ()).map_err(|e| e.to_string())
+    }
+
+    fn check_camera(&self) -> Result<(), String> {
+        let own = self.camera.iter().flat_map(CameraTable::own_findings);
+        let found = own.chain(self.training.findings(&self.windows, self.camera_settings().as_ref()));
+        if let Some((_, message, _, help)) = found.into_iter().next() {
+            return Err(format!("{message} {help}").trim_end().to_owned());
+        }
+        if self.camera.is_some() && !self.training.fresh_noise {
+            return Err("`[camera]` serves fresh noise alone: set `training.fresh_noise = true`".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The camera of fresh noise; windows are already seen with the source of their images.
+    #[must_use]
+    pub fn camera_settings(&self) -> Option<FrameSettings> {
+        self.camera.as_ref().map(|c| c.settings(0.0))
     }
 
     /// Zone axis of the images.
@@ -174,6 +198,10 @@ mod tests {
             ("dataset = \"d\"\n", ["either `images`", "or `dataset`"]),
             ("zone = \"111\"\n", ["111", "\"110\""]),
             ("[windows]\nsize_px = 3\n", ["side in px", "4 to 1024"]),
+            ("[training]\nfresh_noise = true\n", ["no camera", "[camera]"]),
+            ("[camera]\ndose_e_per_px = 50\n", ["fresh noise alone", "training.fresh_noise"]),
+            ("[camera]\ndose_e_per_px = 50\ncurrent_pa = 3\n", ["in two ways", "current_pa"]),
+            ("[training]\nfresh_noise = true\n[camera]\ndose_e_per_px = nan\n", ["camera cannot be", "dose"]),
         ] {
             let refusal = with(more);
             assert!(parts.iter().all(|part| refusal.contains(part)), "{more}: {refusal}");

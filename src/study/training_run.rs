@@ -5,7 +5,7 @@ use super::RunError;
 use super::store::{Draft, PROVENANCE};
 use super::training_data::{Source, TrainingData};
 use super::training_file::TrainingFile;
-use crate::dcnn::{EpochRecord, Network, Prediction, Reliability, Trained, Trainer, reliability};
+use crate::dcnn::{Augmentation, EpochRecord, Network, Prediction, Reliability, Trained, Trainer, reliability};
 use crate::image::whole_file;
 use crate::report::{self, Captioned, FigureRef, Page, Parity, Pixels, SplitMaps, SplitPoint, Table, Width};
 use crate::windows::{LabelSource, Placement, WindowSet, WindowSpec};
@@ -92,7 +92,8 @@ pub fn run(
     let data = TrainingData::read(file, folder)?;
     let architecture = file.network.architecture();
     let settings = file.training.settings();
-    let mut trainer = Trainer::new(&data.training, &data.validation, &architecture, &settings, file.seed, None)?;
+    let noise = data.fresh_noise.as_ref().map(|n| n as &dyn Augmentation);
+    let mut trainer = Trainer::new(&data.training, &data.validation, &architecture, &settings, file.seed, noise)?;
     let checkpoint = checkpoint_path(target);
     let mut resumed_epochs = 0;
     if !restart && let Ok(bytes) = std::fs::read(&checkpoint) {
@@ -278,7 +279,7 @@ fn figures(
     if !test.coverage.is_empty() {
         out.push(Captioned {
             stem: "coverage",
-            figure: report::network::coverage(test)?,
+            figure: report::network::coverage(&[("observed", test)])?,
             caption: "Part of the test labels within central intervals of the predicted Gaussians against the part that should be there. Below the dashed \
                       line the uncertainties are too small. Bars: one standard error."
                 .to_owned(),
@@ -287,7 +288,7 @@ fn figures(
     if test.bins.len() > 1 {
         out.push(Captioned {
             stem: "error-against-sigma",
-            figure: report::network::error_against_sigma(test)?,
+            figure: report::network::error_against_sigma(&[("rms error", test)])?,
             caption: "Root mean square error of test windows in bins of their predicted σ; on the dashed line they agree. Bars: one standard error."
                 .to_owned(),
         });

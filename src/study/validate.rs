@@ -232,7 +232,27 @@ fn findings(file: &StudyFile) -> Vec<Finding> {
     }
     let camera = file.camera.iter().flat_map(|camera| camera.findings(measure));
     out.extend(camera.map(|(key, message, label, help)| Finding::new(key, message, label, help)));
+    training_findings(file, &mut out);
     out
+}
+
+/// Fresh noise needs its camera, and is put on the camera's own pixels.
+fn training_findings(file: &StudyFile, out: &mut Vec<Finding>) {
+    let Some(training) = &file.training else { return };
+    let windows = file.windows.unwrap_or_default();
+    let camera = file.camera.as_ref().map(|c| c.settings(file.microscope.source_fwhm_angstrom));
+    let found = training.findings(&windows, camera.as_ref());
+    out.extend(found.into_iter().map(|(key, message, label, help)| Finding::new(key, message, label, help)));
+    let resampled = windows.pixel_size_pm.zip(file.camera.as_ref()).is_some_and(|(pm, c)| (pm - c.pixel_pm).abs() > 1e-6 * pm);
+    if training.fresh_noise && resampled {
+        let message = "Fresh noise is put on the camera's pixels, and `windows.pixel_size_pm` makes others of them.";
+        out.push(Finding::new(
+            "windows.pixel_size_pm",
+            message,
+            "not the camera's",
+            "Leave it out, or give the same as `camera.pixel_pm`.",
+        ));
+    }
 }
 
 /// A dataset is one block of numbers: its windows have one size, whatever the lattice of an image.

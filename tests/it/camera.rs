@@ -2,7 +2,7 @@
 
 use mistilt::columns::{Estimator, PixelWindow, Pixels, measure_pixels};
 use mistilt::crystal::Site;
-use mistilt::dcnn::Augmentation;
+use mistilt::dcnn::CameraNoise;
 use mistilt::detection::{
     Adc, Camera, CameraError, CameraSettings, Contamination, Defects, DetectorNoise, Dose, Drift, Flyback, FrameKey, LineOffsets, Preset,
     RowJitter, Sinusoids, Unit, WindowNoise,
@@ -260,7 +260,8 @@ fn windows_have_the_noise_of_frames_and_depend_on_their_number_alone() {
     }
     // A network's training draws the number from its own stream.
     let mut augmented = clean.clone();
-    Augmentation::apply(&noise, &mut augmented, 32, &mut ChaCha8Rng::seed_from_u64(1));
+    let augmentation = CameraNoise { cameras: vec![noise], dose_spread: 1.0 };
+    augmentation.disturb(&mut augmented, 32, 0, &mut ChaCha8Rng::seed_from_u64(1));
     let mean = augmented.iter().map(|&v| f64::from(v)).sum::<f64>() / 1024.0;
     assert!((mean - 100.0).abs() < 4.0 * (variance / 1024.0).sqrt(), "{mean}");
     let steps = WindowNoise::new(&camera(CameraSettings { adc: Some(Adc { bits: 8 }), ..CameraSettings::default() }), 0.2, 9).unwrap();

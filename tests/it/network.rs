@@ -2,8 +2,10 @@
 //! what it does not know.
 
 use mistilt::dcnn::{
-    Architecture, Augmentation, Block, DcnnError, Head, Loss, Network, Schedule, Trained, Trainer, TrainingSettings, reliability, train,
+    Architecture, Augmentation, Block, CameraNoise, DcnnError, Head, Loss, Network, Schedule, Trained, Trainer, TrainingSettings,
+    reliability, train,
 };
+use mistilt::detection::{Camera, CameraSettings, DetectorNoise, Dose, WindowNoise};
 use mistilt::numerics::seeds::Streams;
 use mistilt::windows::{Normalisation, WindowSet};
 use rand::RngExt;
@@ -144,11 +146,82 @@ fn a_model_comes_back_from_its_bytes_and_damage_is_seen() {
     assert!(network.check_pixel_size(24.0).is_ok() && network.check_pixel_size(80.0).is_err());
 }
 
-/// Noise of a camera, after which the window must be normalised anew.
-struct Camera;
+/// Windows of expected fractions of the beam, from two images.
+fn fractions(count: usize, stream: u64) -> WindowSet {
+    let mut set = WindowSet { normalisation: Normalisation::None, ..cells(count, 0.0, stream) };
+    set.values.iter_mut().for_each(|v| *v = (0.02 * *v + 0.05).max(0.0));
+    set.images.iter_mut().enumerate().for_each(|(n, image)| *image = u32::from(n >= count / 2));
+    set
+}
 
-impl Augmentation for Camera {
-    fn apply(&self, window: &mut [f32], _: usize, random: &mut ChaCha8Rng) {
+/// Cameras of two images, which count `electrons` a pixel and a tenth of that.
+fn cameras(electrons: f64) -> CameraNoise {
+    let camera = |electrons| {
+        let detector = Some(DetectorNoise { pulse_spread: 0.4, ..DetectorNoise::default() });
+        let settings = CameraSettings { dose: Some(Dose::PerPixel { electrons }), detector, ..CameraSettings::default() };
+        WindowNoise::new(&Camera::new(settings).unwrap(), 0.01 * PIXEL_PM, 5).unwrap()
+    };
+    CameraNoise { cameras: [electrons, 0.1 * electrons].map(camera).to_vec(), dose_spread: 3.0 }
+}
+
+#[test]
+fn camera_noise_drawn_anew_gives_the_same_bytes_on_any_number_of_threads_and_after_a_stop() {
+    let noise = cameras(2000.0);
+    let (training, validation) = (fractions(120, 11), cells(40, 0.1, 12));
+    let settings = settings(3);
+    let start = || Trainer::new(&training, &validation, &architecture(), &settings, 3, Some(&noise)).unwrap();
+    let on = |threads: usize| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let through = on(1).install(|| {
+        let mut trainer = start();
+        while trainer.epoch().unwrap().is_some() {}
+        trainer.finish().unwrap()
+    });
+    let resumed = on(3).install(|| {
+        let mut trainer = start();
+        trainer.epoch().unwrap();
+        let checkpoint = trainer.checkpoint().unwrap();
+        let mut trainer = start();
+        trainer.resume(&checkpoint).unwrap();
+        while trainer.epoch().unwrap().is_some() {}
+        // The checkpoint of one camera is not that of another.
+        let other = cameras(1000.0);
+        let mut foreign = Trainer::new(&training, &validation, &architecture(), &settings, 3, Some(&other)).unwrap();
+        assert!(foreign.resume(&checkpoint).unwrap_err().to_string().contains("other settings"));
+        trainer.finish().unwrap()
+    });
+    assert_eq!(model(&resumed), model(&through));
+    assert_eq!(through.network.normalisation(), Normalisation::Window);
+}
+
+/// Every window has its own image's camera, and a dose that is drawn.
+#[test]
+fn a_window_has_the_noise_of_its_own_image_at_a_dose_that_is_drawn() {
+    let noise = cameras(2000.0);
+    let streams = Streams::new("test doses", 1);
+    let mean = |n: u64| {
+        let mut window = vec![0.05; SIDE * SIDE];
+        noise.disturb(&mut window, SIDE, u32::from(n >= 200), &mut streams.stream(n));
+        window.iter().map(|v| f64::from(*v)).sum::<f64>() / (SIDE * SIDE) as f64
+    };
+    let means: Vec<f64> = (0..400).map(mean).collect();
+    for (half, expected) in [(&means[..200], 100.0_f64), (&means[200..], 10.0)] {
+        let logs: Vec<f64> = half.iter().map(|m| (m / expected).ln()).collect();
+        let middle = logs.iter().sum::<f64>() / 200.0;
+        let spread = (logs.iter().map(|l| (l - middle).powi(2)).sum::<f64>() / 199.0).sqrt();
+        // Even over ±ln 3: its standard deviation is ln 3 / √3 = 0.634.
+        assert!(middle.abs() < 4.0 * 0.634 / 200.0_f64.sqrt() && (spread - 0.634).abs() < 0.08, "{middle} {spread}");
+    }
+}
+
+/// An augmentation after which the window must be normalised anew.
+struct Brighter;
+
+impl Augmentation for Brighter {
+    fn key(&self) -> String {
+        "brighter".into()
+    }
+
+    fn apply(&self, window: &mut [f32], _: usize, _: u32, random: &mut ChaCha8Rng) {
         for value in window {
             let draw: f32 = StandardNormal.sample(random);
             *value += 3.0 * draw + 100.0;
@@ -160,7 +233,7 @@ impl Augmentation for Camera {
 fn a_camera_sees_windows_as_they_are_and_the_network_normalises_them() {
     let bare = |stream| WindowSet { normalisation: Normalisation::None, ..cells(60, 0.1, stream) };
     let (training, validation) = (bare(9), bare(10));
-    let mut trainer = Trainer::new(&training, &validation, &architecture(), &settings(1), 1, Some(&Camera)).unwrap();
+    let mut trainer = Trainer::new(&training, &validation, &architecture(), &settings(1), 1, Some(&Brighter)).unwrap();
     assert!(trainer.epoch().unwrap().is_some());
     let network = trainer.finish().unwrap().network;
     assert_eq!(network.normalisation(), Normalisation::Window);

@@ -110,6 +110,30 @@ fn a_network_is_trained_predicts_and_shows_what_it_looks_at() {
     assert!(refused.status.code() == Some(2) && said.contains("75.00 pm") && said.contains("--force"), "{said}");
 }
 
+/// The image has no noise; the camera's is put on in every epoch, and once on what tests.
+#[test]
+fn a_camera_puts_its_noise_on_the_windows_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    image().write(root.join("image.npy")).unwrap();
+    let noisy = TRAINING.replace("epochs = 8", "epochs = 12\nfresh_noise = true\ndose_spread = 2").replace("members = 2", "");
+    std::fs::write(root.join("net.toml"), format!("{noisy}[camera]\ndose_e_per_px = 5000\npulse_spread = 0.5\n")).unwrap();
+    let trained = json(&mistilt(root, &["train", "net.toml", "-o", "net", "--json"]));
+    let (rmse, of_mean) = (trained["rmse_pm"].as_f64().unwrap(), trained["rmse_of_mean_pm"].as_f64().unwrap());
+    assert!(rmse < 0.9 * of_mean, "{rmse} pm against {of_mean} pm for the mean");
+    json(&mistilt(root, &["train", "net.toml", "-o", "again", "--threads", "1", "--json"]));
+    let model = |name: &str| std::fs::read(root.join(name).join("model.safetensors")).unwrap();
+    assert!(model("net") == model("again"));
+    let card: Json = serde_json::from_slice(&std::fs::read(root.join("net/model.json")).unwrap()).unwrap();
+    assert_eq!((&card["training"]["camera"]["dose_e_per_px"], &card["windows"]["normalisation"]), (&5000.0.into(), &"window".into()));
+    // Counts are no fractions of the beam.
+    let negative = Image { data: image().data.iter().map(|v| v - 1.0).collect(), ..image() };
+    negative.write(root.join("image.npy")).unwrap();
+    let refused = mistilt(root, &["train", "net.toml", "-o", "other"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() != Some(0) && said.contains("fractions of the beam"), "{said}");
+}
+
 #[test]
 fn what_is_wrong_with_a_training_or_a_model_is_said() {
     let folder = tempfile::tempdir().unwrap();

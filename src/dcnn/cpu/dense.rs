@@ -1,19 +1,21 @@
 //! Fully connected layers of the head for one window; weights are `[input][output]`.
 
-/// `output = input · weights + bias`, negative values set to zero if `relu`.
-pub(super) fn forward(input: &[f32], weights: &[f32], bias: &[f32], relu: bool, output: &mut [f32]) {
+use crate::dcnn::architecture::LEAK;
+
+/// `output = input · weights + bias`, negative values times [`LEAK`] if `leaky`.
+pub(super) fn forward(input: &[f32], weights: &[f32], bias: &[f32], leaky: bool, output: &mut [f32]) {
     output.copy_from_slice(bias);
     for (&x, row) in input.iter().zip(weights.chunks_exact(output.len())) {
         output.iter_mut().zip(row).for_each(|(o, w)| *o += x * w);
     }
-    if relu {
+    if leaky {
         for value in output {
-            *value = value.max(0.0);
+            *value = value.max(LEAK * *value);
         }
     }
 }
 
-/// Adds the gradients of weights and bias, and sets that of the input; `gradient` is that of the output before ReLU.
+/// Adds the gradients of weights and bias, and sets that of the input; `gradient` is that of the output before its leaky ReLU.
 pub(super) fn backward(
     input: &[f32],
     weights: &[f32],

@@ -127,9 +127,9 @@ impl Layout {
         self.convolutions.last().map_or(1, |c| c.shape.outputs)
     }
 
-    /// Whether ReLU follows a dense layer.
-    pub(super) fn relu(&self, layer: usize) -> bool {
-        self.plan.dense[layer].relu
+    /// Whether a leaky ReLU follows a dense layer.
+    pub(super) fn leaky(&self, layer: usize) -> bool {
+        self.plan.dense[layer].leaky
     }
 
     /// Features as stored: with the padded channels.

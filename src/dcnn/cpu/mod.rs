@@ -8,7 +8,7 @@ mod pooling;
 #[cfg(test)]
 mod tests;
 
-use super::architecture::Plan;
+use super::architecture::{LEAK, Plan};
 use super::loss::Loss;
 use crate::numerics::lanes::Isa;
 #[cfg(target_arch = "x86_64")]
@@ -180,7 +180,7 @@ impl CpuEngine {
         for (l, weights) in self.packed.dense.iter().enumerate() {
             let (before, rest) = hidden.split_at_mut(l);
             let input = before.last().unwrap_or(features);
-            dense::forward(input, &weights.weights, &weights.bias, self.layout.relu(l), &mut rest[0]);
+            dense::forward(input, &weights.weights, &weights.bias, self.layout.leaky(l), &mut rest[0]);
         }
     }
 
@@ -189,8 +189,8 @@ impl CpuEngine {
         let Workspace { inputs, active, features, hidden, hidden_gradients, feature_gradients, gradients, input_gradients } = workspace;
         for l in (0..self.packed.dense.len()).rev() {
             let (before, rest) = hidden_gradients.split_at_mut(l);
-            if self.layout.relu(l) {
-                rest[0].iter_mut().zip(&hidden[l]).filter(|(_, h)| **h <= 0.0).for_each(|(g, _)| *g = 0.0);
+            if self.layout.leaky(l) {
+                rest[0].iter_mut().zip(&hidden[l]).filter(|(_, h)| **h <= 0.0).for_each(|(g, _)| *g *= LEAK);
             }
             let input = if l == 0 { &*features } else { &hidden[l - 1] };
             let to = before.last_mut().unwrap_or(feature_gradients);

@@ -83,7 +83,7 @@ fn plain_outputs(plan: &Plan, weights: &[f64], window: &[f32]) -> Vec<f64> {
     for (l, dense) in plan.dense.iter().enumerate() {
         let [w, b] = plan.dense_parameters(l).map(tensor);
         let out = (0..dense.outputs).map(|o| b[o] + values.iter().zip(&w[o * dense.inputs..]).map(|(v, w)| v * w).sum::<f64>());
-        values = out.map(|v| if dense.relu { v.max(0.0) } else { v }).collect();
+        values = out.map(|v| if dense.leaky { v.max(f64::from(LEAK) * v) } else { v }).collect();
     }
     values
 }
@@ -196,4 +196,17 @@ fn activations_are_behind_relu_and_without_padding() {
     let layers = engine.activations(&normal("windows", size * size));
     assert_eq!(layers.iter().map(Vec::len).collect::<Vec<_>>(), [81 * 3, 16 * 5, 16 * 5]);
     assert!(layers.iter().flatten().all(|v| *v >= 0.0) && layers.iter().flatten().any(|v| *v > 0.0));
+}
+
+/// One long step can push every hidden unit below zero; the gradient still reaches their weights and those of the convolutions.
+#[test]
+fn a_head_whose_units_are_all_below_zero_goes_on_learning() {
+    let plan = Architecture::default().plan(16).unwrap();
+    let mut weights = weights_of(&plan);
+    weights[plan.dense_parameters(0)[1].range()].fill(-1e3);
+    let engine = CpuEngine::new(&plan, &weights);
+    let gradient = engine.gradient(&normal("windows", 256), &[[0.3, -0.2]], Loss::MeanSquare).gradient;
+    for parameter in [plan.dense_parameters(0)[0], plan.convolution_parameters(0)[0]] {
+        assert!(gradient[parameter.range()].iter().any(|g| *g != 0.0), "{}", parameter.name);
+    }
 }

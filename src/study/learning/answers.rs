@@ -3,7 +3,7 @@
 
 use super::super::Study;
 use super::super::wording::plain;
-use super::arrange::{Arrangement, Group, condition};
+use super::arrange::{Arrangement, Group, TrainedAt, condition};
 use super::records::{Estimate, Figure, LearningRecord, estimate};
 
 /// Key sentences.
@@ -86,48 +86,87 @@ fn unlike(study: &Study, arrangement: &Arrangement, records: &[LearningRecord], 
     worst.map(|(_, sentence)| sentence)
 }
 
-/// Length of the mean error, pm: false polarization.
-fn bias(records: &[LearningRecord], group: usize, point: usize, trained_at: Option<&str>) -> f64 {
-    let get = |figure| estimate(records, group, point, trained_at, figure).mean;
-    get(Figure::BiasX).hypot(get(Figure::BiasY))
+/// Length of the mean error in one repeat, pm: false polarization; NaN where there is none.
+fn bias(records: &[LearningRecord], group: usize, point: usize, trained_at: Option<&str>, repeat: u32) -> f64 {
+    let method = if trained_at.is_some() { "network" } else { "column-fit" };
+    let own = |r: &&LearningRecord| {
+        r.group == group
+            && r.point == point
+            && r.repeat == repeat
+            && r.method == method
+            && trained_at.is_none_or(|name| r.trained_at == name)
+    };
+    records.iter().find(own).and_then(|r| r.score).map_or(f64::NAN, |s| s.bias_pm[0].hypot(s.bias_pm[1]))
+}
+
+/// Mean false polarization, pm, of one repeat over every network trained at one condition and every condition it never saw (`also_mixed`: that
+/// the mixed one never saw either); of mixed training and of the column fit at the same conditions.
+fn false_polarization(arrangement: &Arrangement, records: &[LearningRecord], repeat: u32, also_mixed: bool) -> [f64; 3] {
+    let mut lengths: [Vec<f64>; 3] = std::array::from_fn(|_| Vec::new());
+    for (number, group) in arrangement.groups.iter().enumerate() {
+        let mixed = group.rows.iter().find(|r| r.trained_at == TrainedAt::Mixed).map_or(&[][..], |r| &r.points);
+        for row in group.rows.iter().filter(|r| r.trained_at != TrainedAt::Mixed) {
+            let name = row.trained_at.name();
+            for &point in group.points.iter().filter(|p| !(row.points.contains(p) || also_mixed && mixed.contains(p))) {
+                for (all, trained_at) in lengths.iter_mut().zip([Some(name.as_str()), Some("mixed"), None]) {
+                    all.push(bias(records, number, point, trained_at, repeat));
+                }
+            }
+        }
+    }
+    lengths.map(|all| Estimate::of(all.into_iter()).mean)
 }
 
 /// How much of the false polarization a network trained on all conditions leaves.
 fn mixed(study: &Study, arrangement: &Arrangement, records: &[LearningRecord], across: &str) -> Option<String> {
-    let place = study.axes.iter().position(|a| a.column == *across)?;
-    let (mut single, mut together, mut fitted) = (Vec::new(), Vec::new(), Vec::new());
-    let mut names = Vec::new();
-    for (number, group) in arrangement.groups.iter().enumerate() {
-        group.rows.iter().find(|r| r.trained_at.name() == "mixed")?;
-        for row in group.rows.iter().filter(|r| r.points.len() == 1) {
-            let name = row.trained_at.name();
-            for &point in group.points.iter().filter(|p| !row.points.contains(p)) {
-                single.push(bias(records, number, point, Some(&name)));
-                together.push(bias(records, number, point, Some("mixed")));
-                fitted.push(bias(records, number, point, None));
-            }
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-    }
-    let mean = |values: &[f64]| Estimate::of(values.iter().copied()).mean;
-    let (alone, all, fit) = (mean(&single), mean(&together), mean(&fitted));
-    if !(alone.is_finite() && all.is_finite()) {
+    let learning = study.learning.as_ref()?;
+    if learning.mix_over.is_empty() {
         return None;
     }
-    let change = 100.0 * (1.0 - all / alone);
-    let verb = if change >= 0.0 { format!("removes {change:.0} % of it") } else { format!("adds {:.0} % to it", -change) };
-    let fit = if fit.is_finite() { format!(" The column fit shows {fit:.1} pm.") } else { String::new() };
-    let axis = &study.axes[place];
-    let count = axis.values.len();
+    let told = |also_mixed: bool| Removal::of((0..learning.repeats).map(|r| false_polarization(arrangement, records, r, also_mixed)));
+    let all = told(false)?;
+    let windows = match (learning.train_windows, learning.mix_windows) {
+        (Some(own), Some(all)) if own != all => format!("with {all} windows instead of {own}"),
+        (Some(_), _) => "with as many windows".to_owned(),
+        (None, Some(all)) => format!("with {all} windows"),
+        (None, None) => "with the windows of all".to_owned(),
+    };
+    let unseen = match told(true).filter(|_| !learning.mix_at.is_empty()) {
+        Some(unseen) => format!(" At those that it never saw either, it goes {}", unseen.text()),
+        None => String::new(),
+    };
     Some(format!(
-        "Where networks trained at {} {} meet {} values they never saw, the mean error (false polarization) is {alone:.1} pm long on average; training on \
-         all conditions together, with as many windows, {verb}: {all:.1} pm is left.{fit}",
+        "Networks trained at one {} report a false polarization (length of the mean error) at those they never saw. Training on many conditions \
+         together, {windows}, takes it on average {}{unseen}",
         plain(across),
-        names.join(" or "),
-        count.saturating_sub(1)
+        all.text()
     ))
+}
+
+/// False polarization of networks of one condition, of mixed training and of the fit, pm, and the part that mixing removes, %.
+struct Removal {
+    alone: Estimate,
+    mixed: Estimate,
+    fit: Estimate,
+    removed: Estimate,
+}
+
+impl Removal {
+    /// From one triple a repeat; `None` where something is missing.
+    fn of(repeats: impl Iterator<Item = [f64; 3]>) -> Option<Self> {
+        let repeats: Vec<[f64; 3]> = repeats.collect();
+        let [alone, mixed, fit] = [0, 1, 2].map(|k| Estimate::of(repeats.iter().map(|r| r[k])));
+        let removed = Estimate::of(repeats.iter().map(|r| 100.0 * (1.0 - r[1] / r[0])));
+        (alone.mean.is_finite() && mixed.mean.is_finite()).then_some(Self { alone, mixed, fit, removed })
+    }
+
+    fn text(&self) -> String {
+        let Self { alone, mixed, fit, removed } = self;
+        let interval = if removed.half_width.is_finite() { format!(" ± {:.0}", removed.half_width) } else { String::new() };
+        let change = format!("{:.0}{interval} % {}", removed.mean.abs(), if removed.mean >= 0.0 { "less" } else { "more" });
+        let fit = if fit.mean.is_finite() { format!("; the column fit shows {} pm", fit.text()) } else { String::new() };
+        format!("from {} to {} pm ({change}){fit}.", alone.text(), mixed.text())
+    }
 }
 
 /// Where the network is worse than the fit, and where better; decided by the means, named only if the intervals do not overlap.
@@ -187,15 +226,6 @@ pub(super) fn warnings(records: &[LearningRecord]) -> Vec<String> {
     reasons.dedup();
     if let Some(first) = reasons.first() {
         out.push(format!("{refused} of {} rows have no result; the first reason: {first}.", records.len()));
-    }
-    let ratios = records.iter().filter_map(|r| r.score).map(|s| s.error_over_sigma).filter(|r| r.is_finite());
-    let (count, sum) = ratios.fold((0, 0.0), |(n, s), r| (n + 1, s + r));
-    if count > 0 && sum / f64::from(count) > 1.5 {
-        out.push(format!(
-            "The networks claim to be surer than they are: errors are {:.1} times their own σ on average over all tests, those under conditions never seen \
-             included.",
-            sum / f64::from(count)
-        ));
     }
     out
 }

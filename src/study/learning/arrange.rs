@@ -97,7 +97,11 @@ impl Arrangement {
                 }
             };
             if !mixed.is_empty() {
-                let points = (0..study.points().len()).filter(|&q| alike(group.points[0], q, &with(&mixed, across)));
+                let seen = |q: usize| {
+                    let at = across.and_then(|axis| value(q, axis).number());
+                    settings.mix_at.is_empty() || at.is_some_and(|v| settings.mix_at.contains(&v))
+                };
+                let points = (0..study.points().len()).filter(|&q| seen(q) && alike(group.points[0], q, &with(&mixed, across)));
                 group.rows.push(Row { trained_at: TrainedAt::Mixed, points: points.collect() });
             }
         }

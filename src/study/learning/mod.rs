@@ -3,6 +3,7 @@
 
 mod answers;
 mod arrange;
+mod certainty;
 mod records;
 mod run;
 mod score;
@@ -10,6 +11,7 @@ mod sheet;
 mod tell;
 
 pub use arrange::{Arrangement, Group, Row, TrainedAt};
+pub use certainty::Certainty;
 pub use records::LearningRecord;
 pub use run::{Keep, Kept, Learnt, NetworkInputs, PointMap, Workshop, learn};
 pub use score::Score;

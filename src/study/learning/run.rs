@@ -4,24 +4,30 @@
 use super::super::windows_table::WindowSettings;
 use super::super::{Point, RunError, Study};
 use super::arrange::{Arrangement, Row};
+use super::certainty::Certainty;
 use super::records::LearningRecord;
 use super::score::{Judged, Score};
 use super::sheet::{Sheet, Windows};
-use crate::dcnn::{Architecture, Network, Prediction, TrainingSettings, train};
+use crate::dcnn::{Architecture, Augmentation, CameraNoise, NETWORK_VERSION, Network, Prediction, Trainer, TrainingSettings};
+use crate::detection::{Camera, WindowNoise};
 use crate::image::Image;
 use crate::numerics::seeds::Streams;
 use crate::windows::WindowSet;
 use rand::Rng;
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 /// Points whose maps are kept to be drawn.
 const MOST_MAPS: usize = 12;
 
+/// Labels that spread by less than this have nothing in them to learn, pm.
+const LEAST_SPREAD_PM: f64 = 1e-3;
+
 /// What a network is made from.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct NetworkInputs<'a> {
+    /// What such inputs come to.
+    pub version: u32,
     /// blake3 of the training windows and their labels.
     pub training: String,
     /// The same of the validation windows.
@@ -32,6 +38,9 @@ pub struct NetworkInputs<'a> {
     pub settings: &'a TrainingSettings,
     /// Seed of its weights, shuffles and augmentation.
     pub seed: u64,
+    /// The cameras whose noise its windows are given anew in every epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fresh_noise: Option<String>,
 }
 
 /// A network as bytes, and the epochs it took.
@@ -67,6 +76,8 @@ pub struct Learnt {
     pub records: Vec<LearningRecord>,
     /// Maps of the first repeat: networks on the image they were trained on.
     pub maps: Vec<PointMap>,
+    /// Predictions of all tests beside the truth.
+    pub certainty: Certainty,
 }
 
 /// Steps that `progress` counts: images and networks.
@@ -78,16 +89,19 @@ pub(super) fn steps(study: &Study, arrangement: &Arrangement, repeats: u32) -> u
 /// Trains and tests all networks. A network or fit that fails is a record with its reason; what stops everything is an error.
 pub fn learn(study: &Study, arrangement: &Arrangement, workshop: &Workshop<'_>) -> Result<Learnt, RunError> {
     let settings = study.learning.clone().unwrap_or_default();
-    let mut learnt = Learnt { records: Vec::new(), maps: Vec::new() };
+    let mut learnt = Learnt { records: Vec::new(), maps: Vec::new(), certainty: Certainty::default() };
     for repeat in 0..settings.repeats {
         let mut sheets = BTreeMap::new();
         for point in study.points() {
-            sheets.insert(point.index, Sheet::new((workshop.frame)(point, repeat)?)?);
+            let expected = quiet(point).map(|quiet| (workshop.frame)(&quiet, repeat)).transpose()?;
+            sheets.insert(point.index, Sheet::new((workshop.frame)(point, repeat)?, expected)?);
             (workshop.progress)(1);
         }
         let mut trained: Vec<(&[usize], Result<Trained, String>)> = Vec::new();
         for points in arrangement.trainings() {
-            let task = Training { study, sheets: &sheets, points, repeat, most: settings.train_windows, workshop };
+            let mixed = points.len() > 1;
+            let most = settings.mix_windows.filter(|_| mixed).or(settings.train_windows);
+            let task = Training { study, sheets: &sheets, points, repeat, most, workshop };
             let network = match task.run() {
                 Ok(network) => Ok(network),
                 Err(RunError::Interrupted) => return Err(RunError::Interrupted),
@@ -104,6 +118,9 @@ pub fn learn(study: &Study, arrangement: &Arrangement, workshop: &Workshop<'_>) 
                 for &point in &group.points {
                     let (record, map) = judge.network(number, row, point, network)?;
                     learnt.records.push(record);
+                    if let (Some(map), Ok(Trained { varied: true, .. })) = (&map, network) {
+                        learnt.certainty.add(row, point, map);
+                    }
                     let own = row.points == [point];
                     if repeat == 0 && own && settings.maps && learnt.maps.len() < MOST_MAPS {
                         learnt.maps.extend(map);
@@ -128,6 +145,8 @@ struct Trained {
     windows: usize,
     epochs: usize,
     seed: u64,
+    /// Whether its labels were more than one: where all are alike there is no σ to learn.
+    varied: bool,
 }
 
 struct Training<'a> {
@@ -145,31 +164,50 @@ impl Training<'_> {
         let seed = Streams::new("mistilt learning repeat", first.config.seed).stream(u64::from(self.repeat)).next_u64();
         let window_settings = settings_of(first);
         let (mut training, mut validation): (Option<WindowSet>, Option<WindowSet>) = (None, None);
+        let mut cameras = Vec::new();
         for (number, point) in self.points.iter().enumerate() {
             let size_px = training.as_ref().map(|set| set.size_px);
             let windows = self.sheets[point].windows(&window_settings, size_px, u64::from(self.repeat))?;
             let share = |indices: &[usize], part: f64| self.drawn(indices, number, part, seed);
             let (train, stop) = (share(&windows.partition.train, 1.0), share(&windows.partition.validation, 0.25));
-            add(&mut training, windows.cut.set.select(&train))?;
+            let recorded = &windows.cut.set;
+            let expected = self.sheets[point].expected(&window_settings, Some(recorded.size_px))?;
+            cameras.extend(self.camera(*point, recorded.pixel_size_pm, seed)?);
+            add(&mut training, expected.as_ref().unwrap_or(recorded).select(&train))?;
             add(&mut validation, windows.cut.set.select(&stop))?;
         }
         // A training has at least one point.
         let (Some(training), Some(validation)) = (training, validation) else { return Err(RunError::NothingToLearn) };
         let architecture = architecture_of(first);
         let settings = training_of(first);
+        let dose_spread = first.config.training.as_ref().map_or(1.0, |t| t.dose_spread);
+        let noise = (!cameras.is_empty()).then_some(CameraNoise { cameras, dose_spread });
         let inputs = NetworkInputs {
+            version: NETWORK_VERSION,
             training: training.digest(),
             validation: validation.digest(),
             architecture: &architecture,
             settings: &settings,
             seed,
+            fresh_noise: noise.as_ref().map(Augmentation::key),
         };
         let make = || -> Result<Kept, RunError> {
-            let trained = train(&training, &validation, &architecture, &settings, seed, &mut |_| ControlFlow::Continue(()))?;
+            let augmentation = noise.as_ref().map(|n| n as &dyn Augmentation);
+            let mut trainer = Trainer::new(&training, &validation, &architecture, &settings, seed, augmentation)?;
+            while trainer.epoch()?.is_some() {}
+            let trained = trainer.finish()?;
             Ok((trained.network.to_bytes(&serde_json::Value::Null)?, trained.history.len()))
         };
         let (bytes, epochs) = (self.workshop.keep)(&inputs, &make)?;
-        Ok(Trained { network: Network::from_bytes(&bytes)?.0, windows: training.len(), epochs, seed })
+        let varied = training.label_statistics().is_some_and(|(_, sd)| sd.iter().any(|v| *v > LEAST_SPREAD_PM));
+        Ok(Trained { network: Network::from_bytes(&bytes)?.0, windows: training.len(), epochs, seed, varied })
+    }
+
+    /// The noise that the windows of a point are given anew, where that is asked for.
+    fn camera(&self, point: usize, pixel_size_pm: f64, seed: u64) -> Result<Option<WindowNoise>, RunError> {
+        let point = &self.study.points()[point];
+        let Some(settings) = point.config.camera.as_ref().filter(|_| fresh_noise(point)) else { return Ok(None) };
+        Ok(Some(WindowNoise::new(&Camera::new(settings.camera.clone())?, 0.01 * pixel_size_pm, seed)?))
     }
 
     /// As many windows of each image as make `most` of all together, drawn by lot.
@@ -270,6 +308,18 @@ impl Judge<'_> {
     }
 }
 
+fn fresh_noise(point: &Point) -> bool {
+    point.config.camera.is_some() && point.config.training.as_ref().is_some_and(|t| t.fresh_noise)
+}
+
+/// The point with a camera that records expected fractions of the beam, where its noise is put on in training.
+fn quiet(point: &Point) -> Option<Point> {
+    let mut quiet = point.clone();
+    let camera = quiet.config.camera.as_mut().filter(|_| fresh_noise(point))?;
+    camera.camera = camera.camera.scan_only();
+    Some(quiet)
+}
+
 /// How the images of a point are cut: as its file says.
 fn settings_of(point: &Point) -> WindowSettings {
     point.config.windows.unwrap_or_default()
@@ -331,6 +381,38 @@ mod tests {
         assert!(found.records.iter().all(|r| r.refusal.is_empty() && !r.leaky && r.score.unwrap().windows > 60));
         assert_eq!(found.records.iter().find(|r| r.trained_at == "mixed").unwrap().train_windows, 250);
         assert_eq!(found.maps.len(), 2);
+    }
+
+    /// Trained on windows whose noise is drawn anew, a network reads a noisy image.
+    #[test]
+    fn fresh_noise_is_put_on_images_without_it() {
+        let camera = "[camera]\ndose_e_per_px = 1000\npixel_pm = 33\n";
+        let study = |fresh: bool| {
+            let text = study("column_fit = false\ntrain_at = [0]").source.text.replace("[learning]", &format!("{camera}[learning]"));
+            let text = text.replace("epochs = 30", &format!("epochs = 15\nfresh_noise = {fresh}"));
+            Study::parse("learning.toml", &text.replace("= 2\nacross", "= 1\nacross"), Path::new(""), &[]).unwrap()
+        };
+        let asked = std::cell::RefCell::new(Vec::new());
+        let noisy = |point: &Point, repeat: u32| {
+            let counts = point.config.camera.as_ref().unwrap().camera.dose.is_some();
+            let image = drawn::image(22, u64::from(repeat), if counts { 0.03 } else { 0.0 }, [0.0; 2]);
+            Ok(Image { data: image.data.iter().map(|v| v.max(0.0)).collect(), ..image })
+        };
+        let keep = |inputs: &NetworkInputs<'_>, make: &dyn Fn() -> Result<Kept, RunError>| {
+            asked.borrow_mut().push(inputs.fresh_noise.clone());
+            make()
+        };
+        let run = |study: &Study| {
+            let workshop = Workshop { frame: &noisy, keep: &keep, progress: &|_| {} };
+            learn(study, &Arrangement::new(study, study.learning.as_ref().unwrap()), &workshop).unwrap()
+        };
+        let (recorded, fresh) = (run(&study(false)), run(&study(true)));
+        let said = asked.borrow();
+        assert!(said[0].is_none() && said[1].as_ref().unwrap().contains("electrons"), "{said:?}");
+        let rmse = |l: &Learnt| estimate(&l.records, 0, 0, Some("0"), Figure::Rmse).mean;
+        let spread = estimate(&fresh.records, 0, 0, Some("0"), Figure::Spread).mean;
+        assert!(rmse(&fresh) < 0.8 * spread && rmse(&fresh) != rmse(&recorded), "{} {} {spread}", rmse(&fresh), rmse(&recorded));
+        assert!(fresh.certainty.curves().iter().any(|(name, r)| *name == "seen conditions" && r.windows > 60));
     }
 
     #[test]

@@ -7,12 +7,14 @@ use super::score::{Judged, Score};
 use crate::columns::Zone;
 use crate::image::Image;
 use crate::polarization::{MapOptions, PolarizationMap, polarization_map};
-use crate::windows::{Cut, Cutter, Kernel, LabelField, Partition, WindowSize};
+use crate::windows::{Cut, Cutter, Kernel, LabelField, Normalisation, Partition, WindowSet, WindowSize, WindowSpec};
 
 /// An image, its truth and its fit.
 #[derive(Debug)]
 pub(super) struct Sheet {
     pub(super) image: Image,
+    /// The same image as expected fractions of the beam, for networks that are trained on fresh noise.
+    expected: Option<Image>,
     truth: LabelField,
     /// The fitted map, or why there is none.
     fit: Result<PolarizationMap, String>,
@@ -28,14 +30,14 @@ pub(super) struct Windows {
 }
 
 impl Sheet {
-    /// Finds and fits the columns of an image that carries its truth.
-    pub(super) fn new(image: Image) -> Result<Self, RunError> {
+    /// Finds and fits the columns of an image that carries its truth; `expected` is the same image without noise, where that is asked for.
+    pub(super) fn new(image: Image, expected: Option<Image>) -> Result<Self, RunError> {
         let truth = LabelField::from_truth(&image)?;
         let options = MapOptions { empirical_covariance: false, ..MapOptions::default() };
         debug_assert_eq!(options.find.zone, Zone::Z100, "scenes are seen along [001]");
         let map = polarization_map(&image.data, image.width, image.height, image.pixel_size_pm, &options);
         let fit = map.map(|(map, _)| map).map_err(|e| e.to_string());
-        Ok(Self { image, truth, fit })
+        Ok(Self { image, expected, truth, fit })
     }
 
     /// Why there is no fit.
@@ -45,10 +47,24 @@ impl Sheet {
 
     /// Cuts the image. `size_px` is the side of the network's windows, where there is a network already.
     pub(super) fn windows(&self, settings: &WindowSettings, size_px: Option<usize>, seed: u64) -> Result<Windows, RunError> {
-        let mut spec = settings.spec();
-        if let Some(n) = size_px {
-            spec.size = WindowSize::Pixels(n);
-        }
+        let cut = self.cut(&self.image, settings, &spec(settings, size_px))?;
+        let partition = settings.split(seed).apply(&cut.set, cut.raster)?;
+        let kernel = Kernel { sigma_lattices: settings.label_sigma_lattices };
+        let truth_pm = match settings.labels {
+            LabelName::Truth => cut.set.labels.iter().map(|l| l.map(f64::from)).collect(),
+            LabelName::Fit => self.truth.at(&cut.set.positions_px, kernel, settings.placement == PlacementName::Centred),
+        };
+        Ok(Windows { cut, partition, truth_pm })
+    }
+
+    /// The same windows in the same order as expected fractions of the beam, not normalised; `None` where the sheet has no such image.
+    pub(super) fn expected(&self, settings: &WindowSettings, size_px: Option<usize>) -> Result<Option<WindowSet>, RunError> {
+        let Some(image) = &self.expected else { return Ok(None) };
+        let spec = WindowSpec { normalisation: Normalisation::None, ..spec(settings, size_px) };
+        Ok(Some(self.cut(image, settings, &spec)?.set))
+    }
+
+    fn cut(&self, image: &Image, settings: &WindowSettings, spec: &WindowSpec) -> Result<Cut, RunError> {
         let kernel = Kernel { sigma_lattices: settings.label_sigma_lattices };
         // Where columns are to be found first, one that is not found has no window.
         let fitted = self.fit.as_ref().ok().map(LabelField::from_map).transpose()?;
@@ -57,14 +73,7 @@ impl Sheet {
             (PlacementName::Grid | PlacementName::Centred, LabelName::Fit) => fitted.ok_or_else(|| self.no_columns())?,
             (PlacementName::Centred, LabelName::Truth) => fitted.ok_or_else(|| self.no_columns())?.relabelled(&self.truth),
         };
-        let cutter = Cutter { image: &self.image, spec: &spec, field: Some(&field), mask: None, kernel };
-        let cut = cutter.cut()?;
-        let partition = settings.split(seed).apply(&cut.set, cut.raster)?;
-        let truth_pm = match settings.labels {
-            LabelName::Truth => cut.set.labels.iter().map(|l| l.map(f64::from)).collect(),
-            LabelName::Fit => self.truth.at(&cut.set.positions_px, kernel, settings.placement == PlacementName::Centred),
-        };
-        Ok(Windows { cut, partition, truth_pm })
+        Ok(Cutter { image, spec, field: Some(&field), mask: None, kernel }.cut()?)
     }
 
     /// The column fit against the truth, on the cells whose B column lies where the windows test.
@@ -89,4 +98,10 @@ impl Sheet {
     fn no_columns(&self) -> RunError {
         RunError::NoColumns { reason: self.fit_refusal().unwrap_or_default().to_owned() }
     }
+}
+
+/// How an image is cut: as the table says, or in windows of the size that a network takes.
+fn spec(settings: &WindowSettings, size_px: Option<usize>) -> WindowSpec {
+    let spec = settings.spec();
+    WindowSpec { size: size_px.map_or(spec.size, WindowSize::Pixels), ..spec }
 }

@@ -7,11 +7,13 @@ use super::super::wording::{label, plain};
 use super::super::{RunError, Study};
 use super::answers::{answers, warnings};
 use super::arrange::{Arrangement, Group, condition};
-use super::records::{self, Estimate, Figure, LearningRecord, estimate};
+use super::certainty::Certainty;
+use super::records::{self, Estimate, Figure as Kind, LearningRecord, estimate};
 use super::run::{Learnt, PointMap, Workshop, learn, steps};
+use crate::dcnn::Reliability;
 use crate::image::Image;
 use crate::report::{
-    FigureRef, Matrix, MatrixColours, MatrixRow, MatrixValue, Page, Pixels, SplitMaps, SplitPoint, Table as PageTable, Width,
+    self, Figure, FigureRef, Matrix, MatrixColours, MatrixRow, MatrixValue, Page, Pixels, SplitMaps, SplitPoint, Table as PageTable, Width,
 };
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
@@ -78,7 +80,9 @@ pub(super) fn tell(
     let table = records::table(study, &learnt.records);
     table.write_csv(&draft.path().join("records.csv"))?;
     table.write_npz(&draft.path().join("records.npz"))?;
-    let (said, mut warned) = (answers(study, arrangement, &learnt.records), warnings(&learnt.records));
+    let (mut said, mut warned) = (answers(study, arrangement, &learnt.records), warnings(&learnt.records));
+    said.extend(learnt.certainty.answer());
+    warned.extend(learnt.certainty.warning());
     warned.extend(notes);
     let mut figures = Vec::new();
     if study.report.figures {
@@ -86,6 +90,10 @@ pub(super) fn tell(
         for (stem, matrix, caption) in matrices(study, arrangement, &learnt.records) {
             let figure = matrix.draw()?;
             figure.save(&folder, &stem)?;
+            figures.push(FigureRef::new(&figure, caption)?);
+        }
+        for (stem, figure, caption) in certainty(&learnt.certainty)? {
+            figure.save(&folder, stem)?;
             figures.push(FigureRef::new(&figure, caption)?);
         }
         for map in &learnt.maps {
@@ -182,12 +190,12 @@ fn crossed(study: &Study, arrangement: &Arrangement, records: &[LearningRecord],
     let mut out = Vec::new();
     for (number, group) in arrangement.groups.iter().enumerate().take(MOST_GROUPS) {
         let columns: Vec<String> = group.points.iter().map(|&p| study.points()[p].values[place].1.to_string()).collect();
-        let rows = |figure: Figure| rows(records, number, group, figure);
+        let rows = |figure: Kind| rows(records, number, group, figure);
         let where_ = condition(group);
         let kinds = [
-            ("rmse", Figure::Rmse, "RMSE of a component (pm)", MatrixColours::Sequential),
-            ("bias-x", Figure::BiasX, "mean error along x (pm)", MatrixColours::Diverging),
-            ("bias-y", Figure::BiasY, "mean error along y (pm)", MatrixColours::Diverging),
+            ("rmse", Kind::Rmse, "RMSE of a component (pm)", MatrixColours::Sequential),
+            ("bias-x", Kind::BiasX, "mean error along x (pm)", MatrixColours::Diverging),
+            ("bias-y", Kind::BiasY, "mean error along y (pm)", MatrixColours::Diverging),
         ];
         for (stem, figure, value_label, colours) in kinds {
             let rows = rows(figure);
@@ -216,7 +224,7 @@ fn crossed(study: &Study, arrangement: &Arrangement, records: &[LearningRecord],
     out
 }
 
-fn rows(records: &[LearningRecord], number: usize, group: &Group, figure: Figure) -> Vec<MatrixRow> {
+fn rows(records: &[LearningRecord], number: usize, group: &Group, figure: Kind) -> Vec<MatrixRow> {
     let mut rows: Vec<MatrixRow> = group
         .rows
         .iter()
@@ -249,7 +257,7 @@ fn swept(study: &Study, arrangement: &Arrangement, records: &[LearningRecord]) -
             });
             let column = last.values.iter().position(|v| *v == group.values[others].1)?;
             let trained_at = network.then_some("itself");
-            rows[at].values[column] = value(estimate(records, number, group.points[0], trained_at, Figure::Rmse));
+            rows[at].values[column] = value(estimate(records, number, group.points[0], trained_at, Kind::Rmse));
         }
     }
     rows.retain(|r| r.values.iter().any(|v| v.value.is_finite()));
@@ -271,6 +279,24 @@ fn swept(study: &Study, arrangement: &Arrangement, records: &[LearningRecord]) -
         "RMSE of a component (pm) beyond the line, of networks trained before it, and of the column fit on the cells beyond it. {CONFIDENCE}."
     );
     Some(("matrix-rmse".to_owned(), matrix, caption))
+}
+
+/// Stem, figure and caption of what the σ of all networks is worth; none where none is predicted.
+fn certainty(certainty: &Certainty) -> Result<Vec<(&'static str, Figure, &'static str)>, RunError> {
+    let curves = certainty.curves();
+    let tests: Vec<(&str, &Reliability)> = curves.iter().map(|(name, r)| (*name, r)).collect();
+    let mut out = Vec::new();
+    if !tests.is_empty() {
+        let caption = "Part of the true displacements of all test windows within central intervals of the predicted Gaussians against the part that should \
+                       be there. Below the dashed line the uncertainties are too small. Bars: one standard error of independent windows.";
+        out.push(("coverage", report::network::coverage(&tests)?, caption));
+    }
+    if tests.iter().any(|(_, r)| r.bins.len() > 1) {
+        let caption = "Root mean square error of all test windows in bins of their predicted σ; on the dashed line they agree. Bars: one standard error of \
+                       independent windows.";
+        out.push(("error-against-sigma", report::network::error_against_sigma(&tests)?, caption));
+    }
+    Ok(out)
 }
 
 /// Truth, prediction and difference of one image.
