@@ -103,10 +103,10 @@ fn beyond_linear(scan: &Scan<'_>, region: &Region, ruler: &Ruler, whole: &Readin
         for j in 0..SIGNS {
             noise[2 + i][2 + j] *= factor[i] * factor[j];
         }
-        for k in 0..2 {
-            noise[2 + i][k] *= factor[i];
-            noise[k][2 + i] *= factor[i];
-        }
+        let [x, y, ..] = &mut noise;
+        x[2 + i] *= factor[i];
+        y[2 + i] *= factor[i];
+        noise[2 + i][..2].iter_mut().for_each(|v| *v *= factor[i]);
         // A bias grows as the noise's variance does, n times as large in a band.
         noise[2 + i][2 + i] += ((mean(i) - whole[i]) / (n - 1.0).max(1.0)).powi(2);
     }
