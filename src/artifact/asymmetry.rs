@@ -59,13 +59,24 @@ pub struct Shape {
     pub positive: f64,
 }
 
-/// Shifts (x, y) of all cells, pm, under a tilt that falls from `tilt_mrad` + `bend_mrad` to `tilt_mrad` − `bend_mrad` as a parabola over the
-/// field: a foil bent one way, which has more of one tilt than of the other.
+/// How the foil stands: a tilt along a direction, and a bend along the same, whose sense is the direction's whatever the tilt's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Foil {
+    /// Direction of tilt and bend; its length does not count.
+    pub along: [f64; 2],
+    /// Tilt along it, mrad, of either sign.
+    pub tilt_mrad: f64,
+    /// From the middle of the field, where this is added to the tilt, to its edge, where it is taken away, the tilt falls as a parabola: a foil
+    /// that is bent one way has more of one tilt than of the other, mrad.
+    pub bend_mrad: f64,
+}
+
+/// Shifts (x, y) of all cells of a foil, pm.
 #[must_use]
-pub fn shifts_pm(response: &Response, cells: &Cells, tilt_mrad: [f64; 2], bend_mrad: f64) -> Vec<[f64; 2]> {
+pub fn shifts_pm(response: &Response, cells: &Cells, foil: &Foil) -> Vec<[f64; 2]> {
     let streams = Streams::new("mistilt 2026 asymmetry of distributions", cells.seed);
-    let length = tilt_mrad[0].hypot(tilt_mrad[1]);
-    let along = if length > 0.0 { tilt_mrad.map(|t| t / length) } else { [1.0, 0.0] };
+    let length = foil.along[0].hypot(foil.along[1]).max(f64::MIN_POSITIVE);
+    let along = foil.along.map(|v| v / length);
     (0..cells.count)
         .map(|n| {
             let mut random = streams.stream(n as u64);
@@ -78,8 +89,8 @@ pub fn shifts_pm(response: &Response, cells: &Cells, tilt_mrad: [f64; 2], bend_m
                 Ensemble::UnequalDomains => [if u < 0.75 { 1.0 } else { -1.0 }; 2],
                 Ensemble::RandomField => field,
             };
-            let change = bend_mrad * (1.0 - 2.0 * place * place);
-            let tilt = [0, 1].map(|c| tilt_mrad[c] + change * along[c]);
+            let tilt = foil.tilt_mrad + foil.bend_mrad * (1.0 - 2.0 * place * place);
+            let tilt = along.map(|v| v * tilt);
             let shift = response.of_domain(amplitude).shift_pm(tilt);
             [0, 1].map(|c| shift[c] + cells.noise_pm * noise[c])
         })
@@ -98,7 +109,30 @@ pub fn shape(values: &[f64]) -> Shape {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cubic::Cubic;
+    use super::super::reading::COMPONENTS;
     use super::*;
+
+    #[test]
+    fn a_bend_shifts_the_curve_and_puts_no_kink_at_zero_tilt() {
+        let mut components = [Cubic::default(); COMPONENTS];
+        components[0] = Cubic([20.0, -0.8, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        let response = Response { components };
+        let cells = Cells { ensemble: Ensemble::Domains, count: 4000, noise_pm: 1.0, seed: 1 };
+        let mean = |tilt_mrad| {
+            shape(
+                &shifts_pm(&response, &cells, &Foil { along: [2.0, 0.0], tilt_mrad, bend_mrad: 6.0 })
+                    .iter()
+                    .map(|s| s[0])
+                    .collect::<Vec<_>>(),
+            )
+            .mean_pm
+        };
+        // Linear in the tilt, and by the mean of the parabola (a third of the bend) from that of a flat foil at every tilt.
+        let [below, at, above] = [-0.1, 0.0, 0.1].map(mean);
+        assert!((above - 2.0 * at + below).abs() < 1e-9 && (above - at + 0.08).abs() < 1e-9, "{below} {at} {above}");
+        assert!((at + 0.8 * 2.0).abs() < 0.6, "{at}");
+    }
 
     #[test]
     fn the_shape_of_a_lopsided_sample_is_the_textbooks() {

@@ -105,6 +105,11 @@ impl Design {
         Some(Self { tilts: tilts_mrad.to_vec(), weights })
     }
 
+    /// What the value at a tilt adds to a term.
+    pub(super) fn weight(&self, term: usize, tilt: usize) -> f64 {
+        self.weights[term][tilt]
+    }
+
     /// The polynomial through one value a tilt.
     pub(super) fn fit(&self, values: &[f64]) -> Cubic {
         let mut cubic = Cubic::default();

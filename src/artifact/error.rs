@@ -22,7 +22,10 @@ pub enum ArtifactError {
     #[error(transparent)]
     Polarization(#[from] PolarizationError),
     /// A column of a simulated image could not be measured.
-    #[error("a column of the simulated image at {thickness_nm:.1} nm and a tilt of ({x:.1}, {y:.1}) mrad could not be measured: {source}")]
+    #[error(
+        "a column of the simulated image at {thickness_nm:.1} nm and a tilt of ({x:.1}, {y:.1}) mrad could not be measured: {source}. If the image's own columns are measured without trouble, it was not taken under these conditions: narrow \
+         --thickness-nm, --defocus-nm or --source-fwhm-angstrom, or check --structure and --detector-mrad"
+    )]
     Column {
         /// Thickness, nm.
         thickness_nm: f64,

@@ -1,26 +1,21 @@
 //! From an image and its polarization map to evidence on its tilt: regions, their mean cells, and the signs of tilt in them; pm, crystal axes.
 
 use super::ArtifactError;
+use super::influence::{Covariance, Influence};
 use super::library::TiltLibrary;
 use super::mean_cell::{Axes, MeanCell};
 use super::posterior::{SIGNS, Witness};
 use super::reading::{COMPONENTS, Reading, Ruler, read_cells};
 use super::regions::Region;
 use super::response::ResponseTable;
-use crate::image::FourierImage;
 use crate::numerics::least_squares::Cholesky;
-use crate::numerics::seeds::Streams;
 use crate::polarization::PolarizationMap;
-use num_complex::Complex64;
-use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 /// Fewest cells whose mean shows the shape of a column.
 const FEWEST_CELLS_FOR_SHAPE: usize = 16;
-/// Groups of the jackknife.
-const GROUPS: usize = 12;
-/// Pairs of noise draws that tell how the signs of tilt err together.
-const DRAWS: usize = 40;
+/// Bands of a region that are read alone.
+const BANDS: usize = 6;
 
 /// An image with its map.
 #[derive(Debug, Clone, Copy)]
@@ -33,50 +28,6 @@ pub struct Scan<'a> {
     pub map: &'a PolarizationMap,
     /// Its axes.
     pub axes: Axes,
-}
-
-/// How the signs of tilt err together under white noise: a covariance up to a factor.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NoiseShape([[f64; SIGNS]; SIGNS]);
-
-impl NoiseShape {
-    /// From the simulated upright image at the middle of a library's settings with noise added to its coefficients.
-    pub fn new(library: &TiltLibrary, source_fwhm_angstrom: f64, ruler: &Ruler) -> Result<Self, ArtifactError> {
-        let [t, f] = [library.header.thickness_nm.len() / 2, library.header.conditions.defocus_nm.len() / 2];
-        let (image, cell) = library.mean_cell([0, t, f], None, source_fwhm_angstrom);
-        let cells = std::slice::from_ref(&cell);
-        let failed = |source| ArtifactError::Column { thickness_nm: library.header.thickness_nm[t], x: 0.0, y: 0.0, source };
-        let streams = Streams::new("mistilt 2026 noise on a mean cell", 0);
-        let difference = |n: usize| -> Result<[f64; SIGNS], ArtifactError> {
-            let read = |sign: f64| read_cells(&noisy(&image, &streams, n, sign), cells, [0.0; 2], ruler).map(signs_of).map_err(failed);
-            let (plus, minus) = (read(1.0)?, read(-1.0)?);
-            Ok(std::array::from_fn(|i| 0.5 * (plus[i] - minus[i])))
-        };
-        let draws = (0..DRAWS).into_par_iter().map(difference).collect::<Result<Vec<_>, _>>()?;
-        let mut sum = [[0.0; SIGNS]; SIGNS];
-        for d in &draws {
-            for i in 0..SIGNS {
-                (0..SIGNS).for_each(|j| sum[i][j] += d[i] * d[j] / DRAWS as f64);
-            }
-        }
-        Ok(Self(sum))
-    }
-}
-
-/// White noise of a thousandth of the mean on every coefficient.
-fn noisy(image: &FourierImage, streams: &Streams, draw: usize, sign: f64) -> FourierImage {
-    let mut random = streams.stream(draw as u64);
-    let mut normal = || {
-        let z: f64 = StandardNormal.sample(&mut random);
-        1e-3 * image.mean() * sign * z
-    };
-    let mut out = image.clone();
-    for (h, k, _) in image.iter().filter(|(h, k, _)| *k > 0 || (*k == 0 && *h > 0)) {
-        let c = Complex64::new(normal(), normal());
-        out.add(h, k, c);
-        out.add(-h, -k, c.conj());
-    }
-    out
 }
 
 fn signs_of(reading: Reading) -> [f64; SIGNS] {
@@ -99,7 +50,7 @@ pub fn observe(
     scan: &Scan<'_>,
     region: &Region,
     table: &ResponseTable,
-    noise: &NoiseShape,
+    influence: Option<&Influence>,
     ruler: &Ruler,
     shape_true_to_mrad: f64,
     bend_pm: [f64; 2],
@@ -114,42 +65,70 @@ pub fn observe(
         exchanged,
     };
     let mean = (region.cells.len() >= FEWEST_CELLS_FOR_SHAPE)
-        .then(|| MeanCell::new(scan.pixels, scan.width, scan.map, &region.cells, &scan.axes, GROUPS))
+        .then(|| MeanCell::new(scan.pixels, scan.width, scan.map, &region.cells, &scan.axes))
         .flatten();
     let Some(mean) = mean else { return Observed { witness, reading: None } };
-    let read = |(image, cell): &(FourierImage, super::CellPlaces)| read_cells(image, std::slice::from_ref(cell), [0.0; 2], ruler).ok();
-    let Some(reading) = read(&mean.whole) else { return Observed { witness, reading: None } };
-    let left_out: Option<Vec<[f64; SIGNS]>> = mean.without.par_iter().map(|w| read(w).map(signs_of)).collect();
-    if let Some(left_out) = left_out.filter(|l| l.len() > 2) {
-        witness.signs = covariance(&left_out, table, noise, exchanged, shape_true_to_mrad).map(|factor| (signs_of(reading), factor));
+    let reading = read_cells(&mean.image, std::slice::from_ref(&mean.places), [0.0; 2], ruler).ok().filter(Reading::is_whole);
+    if let (Some(reading), Some(influence), true) = (reading, influence, table.shows_shape()) {
+        let noise = influence.covariance(&mean, scan.pixels, scan.width, scan.map.lattice_a_px);
+        let noise = beyond_linear(scan, region, ruler, &reading, noise);
+        witness.signs =
+            noise.and_then(|noise| factor(&noise, table, exchanged, shape_true_to_mrad)).map(|factor| (signs_of(reading), factor));
     }
-    Observed { witness, reading: Some(reading) }
+    Observed { witness, reading }
 }
 
-/// Covariance of the signs: that of noise, scaled to what the jackknife finds, plus what the simulation may be wrong by.
-fn covariance(
-    left_out: &[[f64; SIGNS]],
-    table: &ResponseTable,
-    NoiseShape(shape): &NoiseShape,
-    exchanged: bool,
-    shape_true_to_mrad: f64,
-) -> Option<Cholesky<SIGNS>> {
-    let n = left_out.len() as f64;
-    let variance = |i: usize| {
-        let mean = left_out.iter().map(|s| s[i]).sum::<f64>() / n;
-        (n - 1.0) / n * left_out.iter().map(|s| (s[i] - mean).powi(2)).sum::<f64>()
+/// The covariance of noise that acts linearly, widened where it does not: by the scatter of the readings of single bands of the region where that is
+/// larger, and by the bias that is to be expected from how far their mean is off the reading of the whole. `None` where a band cannot be read:
+/// then noise rules the shape.
+fn beyond_linear(scan: &Scan<'_>, region: &Region, ruler: &Ruler, whole: &Reading, mut noise: Covariance) -> Option<Covariance> {
+    // Cells come in the order of the scan: a band is a stretch of rows, so that jitter is not shared between bands.
+    let bands: Vec<&[usize]> = region.cells.chunks(region.cells.len().div_ceil(BANDS)).collect();
+    let read = |cells: &&[usize]| {
+        let mean = MeanCell::new(scan.pixels, scan.width, scan.map, cells, &scan.axes)?;
+        read_cells(&mean.image, std::slice::from_ref(&mean.places), [0.0; 2], ruler).ok().filter(Reading::is_whole)
     };
-    let factor = (0..SIGNS).map(|i| variance(i) / shape[i][i]).sum::<f64>() / SIGNS as f64;
-    let middle = table.at(&table.middle());
-    let mut total = [[0.0; SIGNS]; SIGNS];
+    let readings: Vec<[f64; SIGNS]> = bands.par_iter().map(read).collect::<Option<Vec<_>>>()?.into_iter().map(signs_of).collect();
+    let n = readings.len() as f64;
+    let whole = signs_of(*whole);
+    let mean = |i: usize| readings.iter().map(|r| r[i]).sum::<f64>() / n;
+    let variance = |i: usize| readings.iter().map(|r| (r[i] - mean(i)).powi(2)).sum::<f64>() / (n * (n - 1.0).max(1.0));
+    // x and y of one sign share their factor: a few bands tell a variance badly.
+    let factor: [f64; SIGNS] = std::array::from_fn(|i| {
+        let pair = [i & !1, i | 1];
+        let ratio = pair.iter().map(|&k| variance(k) / noise[2 + k][2 + k]).sum::<f64>() / 2.0;
+        ratio.max(1.0).sqrt()
+    });
     for i in 0..SIGNS {
-        (0..SIGNS).for_each(|j| total[i][j] = factor * shape[i][j]);
-        let own = 2 + if exchanged { i ^ 1 } else { i };
-        let polynomial = &middle.components[own];
-        let slope = polynomial.slope()[own % 2];
+        for j in 0..SIGNS {
+            noise[2 + i][2 + j] *= factor[i] * factor[j];
+        }
+        let [x, y, ..] = &mut noise;
+        x[2 + i] *= factor[i];
+        y[2 + i] *= factor[i];
+        noise[2 + i][..2].iter_mut().for_each(|v| *v *= factor[i]);
+        // A bias grows as the noise's variance does, n times as large in a band.
+        noise[2 + i][2 + i] += ((mean(i) - whole[i]) / (n - 1.0).max(1.0)).powi(2);
+    }
+    Some(noise)
+}
+
+/// Covariance of the signs less what the measured shift makes expect of them: noise, and what the simulation may be wrong by in each sign alone.
+fn factor(noise: &Covariance, table: &ResponseTable, exchanged: bool, shape_true_to_mrad: f64) -> Option<Cholesky<SIGNS>> {
+    let middle = table.at(&table.middle());
+    let own = |i: usize| if exchanged { i ^ 1 } else { i };
+    let total_of = |i: usize, j: usize| {
+        let [a, b] = [i, j].map(|i| middle.per_shift(own(i)));
+        let (x, y) = (i % 2, j % 2);
+        noise[2 + i][2 + j] - a * noise[x][2 + j] - b * noise[2 + i][y] + a * b * noise[x][y]
+    };
+    let mut total: [[f64; SIGNS]; SIGNS] = std::array::from_fn(|i| std::array::from_fn(|j| total_of(i, j)));
+    for (i, row) in total.iter_mut().enumerate() {
+        let polynomial = &middle.components[2 + own(i)];
+        let slope = polynomial.slope()[own(i) % 2];
         // What columns show upright comes from the oxygen beside them, which is known less well than the tilt's own doing.
-        let model = [table.sigma(own), shape_true_to_mrad * slope, 0.1 * polynomial.0[0]];
-        total[i][i] += model.iter().map(|m| m * m).sum::<f64>();
+        let model = [table.own_sigma(2 + own(i)), shape_true_to_mrad * slope, shape_true_to_mrad / 3.0 * polynomial.0[0]];
+        row[i] += model.iter().map(|m| m * m).sum::<f64>();
     }
     Cholesky::new(&total).ok()
 }

@@ -3,7 +3,8 @@
 use super::ArtifactError;
 use super::bend::Bend;
 use super::bound::{Bound, CommonTilt, distance_square};
-use super::evidence::{NoiseShape, Observed, Scan, find_reference, observe, source_of_width};
+use super::evidence::{Observed, Scan, find_reference, observe, source_of_width};
+use super::influence::Influence;
 use super::library::TiltLibrary;
 use super::mean_cell::{Axes, MeanCell};
 use super::posterior::{Evidence, Method, Moments, Posterior, TiltEstimate, Witness};
@@ -32,7 +33,7 @@ pub struct Libraries<'a> {
 pub struct Prepared {
     table: ResponseTable,
     reference: Option<ResponseTable>,
-    noise: NoiseShape,
+    influence: Option<Influence>,
     bound: Bound,
     options: Options,
     source_fwhm_angstrom: [f64; 2],
@@ -49,7 +50,7 @@ impl Prepared {
         let sources: Vec<f64> = if high > low { vec![low, high] } else { vec![low] };
         let table = ResponseTable::new(libraries.film, &sources, &options.ruler)?;
         Ok(Self {
-            noise: NoiseShape::new(libraries.film, 0.5 * (low + high), &options.ruler)?,
+            influence: if table.shows_shape() { Some(Influence::new(libraries.film, 0.5 * (low + high), &options.ruler)?) } else { None },
             reference: libraries.reference.map(|l| ResponseTable::new(l, &sources, &options.ruler)).transpose()?,
             bound: Bound::new(&table, options.beliefs.max_tilt_mrad),
             table,
@@ -84,6 +85,11 @@ impl Prepared {
             warnings.push(text.to_owned());
         }
 
+        if !self.table.shows_shape() {
+            let text = "The columns of the simulated images run into each other so far that single ones cannot be fitted: their shape says nothing \
+                        of the tilt.";
+            warnings.push(text.to_owned());
+        }
         if !self.table.unusable_defocus_nm.is_empty() {
             warnings.push(format!(
                 "At a defocus of {:?} nm the columns of the simulated images cannot be measured; the range without it counts.",
@@ -99,7 +105,7 @@ impl Prepared {
             all.fold([0.0; 2], |s, d| [s[0] + d[0] / n, s[1] + d[1] / n])
         };
         let look = |r: &Region, table: &ResponseTable| {
-            observe(&scan, r, table, &self.noise, &options.ruler, options.beliefs.shape_true_to_mrad, bent(r))
+            observe(&scan, r, table, self.influence.as_ref(), &options.ruler, options.beliefs.shape_true_to_mrad, bent(r))
         };
         let observed: Vec<Observed> = found.iter().map(|r| look(r, &self.table)).collect();
         let reference = reference_region.as_ref().zip(self.reference.as_ref()).map(|(r, table)| (table, look(r, table).witness));
@@ -197,9 +203,9 @@ fn source_range(scan: &Scan<'_>, film: &TiltLibrary, options: &Options, warnings
         return Ok(range);
     }
     let all: Vec<usize> = (0..scan.map.cells.len()).collect();
-    let mean = MeanCell::new(scan.pixels, scan.width, scan.map, &all, &scan.axes, 1);
-    let width =
-        mean.and_then(|m| read_cells(&m.whole.0, std::slice::from_ref(&m.whole.1), [0.0; 2], &options.ruler).ok()).map(|r| r.width_pm[0]);
+    let mean = MeanCell::new(scan.pixels, scan.width, scan.map, &all, &scan.axes);
+    let reading = mean.and_then(|m| read_cells(&m.image, std::slice::from_ref(&m.places), [0.0; 2], &options.ruler).ok());
+    let width = reading.map(|r| r.width_pm[0]).filter(|w| w.is_finite());
     let Some(width) = width else {
         warnings.push(
             "The mean cell's columns could not be fitted one by one, as where they are wide and run into each other: the source was taken as 0.7 \

@@ -2,11 +2,11 @@
 //!
 //! Every pixel of the given cells has a place (u, v) in its cell, from an affine fit to the cells around it, so drift and distortion that
 //! change slowly drop out. I(u, v) = Σ c_hk exp(2πi(hu + kv)) is fitted to all of them: the normal matrix depends on frequency differences alone
-//! (it is a Toeplitz matrix), so sums over pixels are all that is kept, and leaving a block of cells out is a subtraction: that gives the
-//! jackknife. Noise falls with the number of cells and biases no estimator that is applied to the mean cell.
+//! (it is a Toeplitz matrix), so sums over pixels are all that is kept. Noise falls with the number of cells and biases no estimator that is
+//! applied to the mean cell; what each pixel is off the mean cell by tells the error of its readings.
 
 use super::library::CellPlaces;
-use crate::image::FourierImage;
+use crate::image::{FourierImage, Radiance};
 use crate::polarization::{Cell, PolarizationMap};
 use num_complex::Complex64;
 use rayon::prelude::*;
@@ -62,55 +62,86 @@ struct Sums {
     cells: f64,
 }
 
-/// The mean cell of a set of cells and, for its error, the mean cells without each group of them.
+/// The mean cell of a set of cells.
 #[derive(Debug, Clone)]
 pub struct MeanCell {
-    /// All cells.
-    pub whole: (FourierImage, CellPlaces),
-    /// Without each group in turn.
-    pub without: Vec<(FourierImage, CellPlaces)>,
+    /// Its image, B column at the origin, and its columns.
+    pub image: FourierImage,
+    /// Where its columns are.
+    pub places: CellPlaces,
     /// How many cells entered.
     pub cells: usize,
+    frames: Vec<LocalFrame>,
 }
 
+/// A pixel of a cell and what it is off the mean cell by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Residual {
+    /// Row of the image.
+    pub(super) row: usize,
+    /// Place in the cell, −½ to ½.
+    pub(super) place: [f64; 2],
+    /// Pixel minus mean cell.
+    pub(super) value: f64,
+}
+
+/// Points of the table of a mean cell along each edge; between them the nearest four are weighted.
+const TABLE: usize = 64;
+
 impl MeanCell {
-    /// The mean cell of `cells` (indices into the map), its jackknife over at most `groups` blocks of neighbouring cells; `None` where there
-    /// are too few whole cells.
+    /// The mean cell of `cells` (indices into the map); `None` where there are too few whole cells.
     #[must_use]
-    pub fn new(pixels: &[f32], width: usize, map: &PolarizationMap, cells: &[usize], axes: &Axes, groups: usize) -> Option<Self> {
+    pub fn new(pixels: &[f32], width: usize, map: &PolarizationMap, cells: &[usize], axes: &Axes) -> Option<Self> {
         let highest = HIGHEST.min((0.45 * map.lattice_a_px) as usize).max(2);
-        // Cells in scan order, cut into groups: scan noise is shared along a row, so a group holds whole stretches of rows.
-        let groups = groups.clamp(1, cells.len().max(1));
-        let per_group = cells.len().div_ceil(groups).max(1);
-        let parts: Vec<Sums> = cells
-            .par_chunks(per_group)
+        // Chunks of a fixed size, added in their order: the sum is the same for any number of threads.
+        let parts: Vec<(Sums, Vec<LocalFrame>)> = cells
+            .par_chunks(16)
             .map(|chunk| {
                 let mut sums = Sums::new(highest);
-                chunk.iter().filter_map(|&n| local_frame(map, &map.cells[n])).for_each(|frame| sums.add(pixels, width, &frame));
-                sums
+                let frames = chunk.iter().filter_map(|&n| local_frame(map, &map.cells[n]));
+                let frames = frames.filter(|frame| sums.add(pixels, width, frame)).collect();
+                (sums, frames)
             })
             .collect();
         let mut total = Sums::new(highest);
-        for part in &parts {
-            total.combine(part, 1.0);
+        let mut frames = Vec::new();
+        for (part, own) in parts {
+            total.combine(&part);
+            frames.extend(own);
         }
-        let cells = total.cells as usize;
-        let whole = total.solve(axes)?;
-        let without = if parts.len() < 2 {
-            Vec::new()
-        } else {
-            let left_out = parts.par_iter().map(|part| {
-                let mut rest = total.clone();
-                rest.combine(part, -1.0);
-                rest.solve(axes)
-            });
-            left_out.collect::<Option<Vec<_>>>()?
+        let (image, places) = total.solve(axes)?;
+        Some(Self { image, places, cells: frames.len(), frames })
+    }
+
+    /// What the pixels are off the mean cell by, cell by cell.
+    pub(super) fn residuals(&self, pixels: &[f32], width: usize) -> Vec<Vec<Residual>> {
+        let [e, f] = self.image.cell_angstrom();
+        let grid = |i: usize| i as f64 / TABLE as f64;
+        let at = |i: usize| [0, 1].map(|c| grid(i % TABLE) * e[c] + grid(i / TABLE) * f[c]);
+        let places: Vec<[f64; 2]> = (0..TABLE * TABLE).map(at).collect();
+        let mut values = vec![0.0; places.len()];
+        self.image.evaluate(&places, &mut values);
+        let mean = |place: [f64; 2]| corners(TABLE, place).iter().map(|(n, w)| w * values[*n]).sum::<f64>();
+        let of_cell = |frame: &LocalFrame| {
+            let own = frame.pixels(pixels, width).unwrap_or_default();
+            own.into_iter().map(|(row, place, value)| Residual { row, place, value: value - mean(place) }).collect()
         };
-        Some(Self { whole, without, cells })
+        self.frames.par_iter().map(of_cell).collect()
     }
 }
 
+/// The four points of a periodic table of `side` × `side` about a place, with their weights.
+pub(super) fn corners(side: usize, place: [f64; 2]) -> [(usize, f64); 4] {
+    let at = place.map(|w| w.rem_euclid(1.0) * side as f64);
+    let low = at.map(f64::floor);
+    let [x, y] = [0, 1].map(|c| at[c] - low[c]);
+    let [i, j] = low.map(|v| v as usize % side);
+    let point = |di: usize, dj: usize| (j + dj) % side * side + (i + di) % side;
+    [(point(0, 0), (1.0 - x) * (1.0 - y)), (point(1, 0), x * (1.0 - y)), (point(0, 1), (1.0 - x) * y), (point(1, 1), x * y)]
+}
+
 /// Middle of a cell and its lattice vectors, px, from the cells around it.
+#[derive(Debug, Clone, Copy)]
 struct LocalFrame {
     middle: [f64; 2],
     basis: [[f64; 2]; 2],
@@ -143,6 +174,32 @@ fn local_frame(map: &PolarizationMap, cell: &Cell) -> Option<LocalFrame> {
     Some(LocalFrame { middle, basis })
 }
 
+impl LocalFrame {
+    /// The pixels of the cell: row, place in the cell, value. `None` where the cell is not wholly in the image or holds pixels without a value.
+    fn pixels(&self, pixels: &[f32], width: usize) -> Option<Vec<(usize, [f64; 2], f64)>> {
+        let [e, f] = self.basis;
+        let determinant = e[0] * f[1] - e[1] * f[0];
+        let height = pixels.len() / width;
+        let reach = [0, 1].map(|c| 0.5 * (e[c].abs() + f[c].abs()));
+        let span = [0, 1].map(|c| ((self.middle[c] - reach[c]).ceil(), (self.middle[c] + reach[c]).floor()));
+        let inside = span[0].0 >= 0.0 && span[1].0 >= 0.0 && span[0].1 < width as f64 && span[1].1 < height as f64;
+        if determinant <= 0.0 || !inside {
+            return None;
+        }
+        let mut own = Vec::new();
+        for y in span[1].0 as usize..=span[1].1 as usize {
+            for x in span[0].0 as usize..=span[0].1 as usize {
+                let d = [x as f64 - self.middle[0], y as f64 - self.middle[1]];
+                let place = [(d[0] * f[1] - d[1] * f[0]) / determinant, (d[1] * e[0] - d[0] * e[1]) / determinant];
+                if place.iter().all(|w| (-0.5..0.5).contains(w)) {
+                    own.push((y, place, f64::from(pixels[y * width + x])));
+                }
+            }
+        }
+        (!own.is_empty() && own.iter().all(|p| p.2.is_finite())).then_some(own)
+    }
+}
+
 impl Sums {
     fn new(highest: usize) -> Self {
         let side = |n: usize| (2 * n + 1) * (2 * n + 1);
@@ -155,46 +212,26 @@ impl Sums {
         }
     }
 
-    fn combine(&mut self, other: &Self, weight: f64) {
-        self.places.iter_mut().zip(&other.places).for_each(|(a, b)| *a += b * weight);
-        self.values.iter_mut().zip(&other.values).for_each(|(a, b)| *a += b * weight);
+    fn combine(&mut self, other: &Self) {
+        self.places.iter_mut().zip(&other.places).for_each(|(a, b)| *a += b);
+        self.values.iter_mut().zip(&other.values).for_each(|(a, b)| *a += b);
         for (a, b) in self.basis.iter_mut().flatten().zip(other.basis.iter().flatten()) {
-            *a += b * weight;
+            *a += b;
         }
-        self.cells += other.cells * weight;
+        self.cells += other.cells;
     }
 
-    /// Adds the pixels of one cell; a cell that is not wholly in the image, or holds pixels without a value, is left out.
-    fn add(&mut self, pixels: &[f32], width: usize, frame: &LocalFrame) {
-        let [e, f] = frame.basis;
-        let determinant = e[0] * f[1] - e[1] * f[0];
-        let height = pixels.len() / width;
-        let reach = [0, 1].map(|c| 0.5 * (e[c].abs() + f[c].abs()));
-        let span = [0, 1].map(|c| ((frame.middle[c] - reach[c]).ceil(), (frame.middle[c] + reach[c]).floor()));
-        let inside = span[0].0 >= 0.0 && span[1].0 >= 0.0 && span[0].1 < width as f64 && span[1].1 < height as f64;
-        if determinant <= 0.0 || !inside {
-            return;
-        }
-        let mut own = Vec::new();
-        for y in span[1].0 as usize..=span[1].1 as usize {
-            for x in span[0].0 as usize..=span[0].1 as usize {
-                let d = [x as f64 - frame.middle[0], y as f64 - frame.middle[1]];
-                let (u, v) = ((d[0] * f[1] - d[1] * f[0]) / determinant, (d[1] * e[0] - d[0] * e[1]) / determinant);
-                if (-0.5..0.5).contains(&u) && (-0.5..0.5).contains(&v) {
-                    own.push((u, v, f64::from(pixels[y * width + x])));
-                }
-            }
-        }
-        if own.is_empty() || own.iter().any(|p| !p.2.is_finite()) {
-            return;
-        }
-        for (u, v, value) in own {
+    /// Adds the pixels of one cell, and says whether it has any that count.
+    fn add(&mut self, pixels: &[f32], width: usize, frame: &LocalFrame) -> bool {
+        let Some(own) = frame.pixels(pixels, width) else { return false };
+        for (_, [u, v], value) in own {
             self.add_pixel(u, v, value);
         }
         for (sum, value) in self.basis.iter_mut().flatten().zip(frame.basis.iter().flatten()) {
             *sum += value;
         }
         self.cells += 1.0;
+        true
     }
 
     fn add_pixel(&mut self, u: f64, v: f64, value: f64) {

@@ -34,7 +34,8 @@ pub(super) const VECTORS: usize = 7;
 /// Numbers in a reading.
 pub(super) const COMPONENTS: usize = 2 * VECTORS + 3;
 
-/// Everything that is read from one cell; vectors in the image's axes.
+/// Everything that is read from one cell; vectors in the image's axes. All but the shift are NaN where columns run into each other so far that
+/// single ones cannot be fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
     /// B minus the mean of A by the ruler, pm.
@@ -62,6 +63,12 @@ impl Reading {
             *slot = value;
         }
         out
+    }
+
+    /// Whether the shape of the columns could be read too, and not their shift alone.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.to_list().iter().all(|v| v.is_finite())
     }
 
     /// Parity of a component of the list under the mirrors x → −x and y → −y.
@@ -92,9 +99,13 @@ fn read_cell(image: &FourierImage, cell: &CellPlaces, near: [f64; 2], ruler: &Ru
     let moved = |p: [f64; 2]| [p[0] + near[0], p[1] + near[1]];
     let top = |p: [f64; 2]| measure(image, moved(p), &SHAPE_WINDOW, Estimator::Maximum);
     let first_a = *cell.a_angstrom.first().ok_or(FitFailure::NeedsFiveColumns)?;
-    let [a, b] = [ColumnReading::new(image, top(first_a)?)?, ColumnReading::new(image, top(cell.b_angstrom)?)?];
+    let top_b = top(cell.b_angstrom)?;
+    let shift_pm = shift(image, cell, near, ruler, &top_b)?;
+    let unreadable = |_| ColumnReading::unreadable();
+    let a = top(first_a).and_then(|top| ColumnReading::new(image, &top)).unwrap_or_else(unreadable);
+    let b = ColumnReading::new(image, &top_b).unwrap_or_else(unreadable);
     Ok(Reading {
-        shift_pm: shift(image, cell, near, ruler, &b.maximum)?,
+        shift_pm,
         skewness: [a.skewness, b.skewness],
         mass_minus_gaussian_pm: [a.mass, b.mass],
         maximum_minus_gaussian_pm: [a.top, b.top],
@@ -135,7 +146,6 @@ fn shift(image: &FourierImage, cell: &CellPlaces, near: [f64; 2], ruler: &Ruler,
 
 /// One column by three estimators.
 struct ColumnReading {
-    maximum: ColumnFit,
     skewness: [f64; 2],
     mass: [f64; 2],
     top: [f64; 2],
@@ -144,7 +154,7 @@ struct ColumnReading {
 }
 
 impl ColumnReading {
-    fn new(image: &FourierImage, maximum: ColumnFit) -> Result<Self, FitFailure> {
+    fn new(image: &FourierImage, maximum: &ColumnFit) -> Result<Self, FitFailure> {
         let gaussian = measure(image, maximum.position, &SHAPE_WINDOW, Estimator::Gaussian)?;
         let mass = measure(image, maximum.position, &SHAPE_WINDOW, Estimator::CentreOfMass)?;
         let from_gaussian = |fit: &ColumnFit| [0, 1].map(|c| 100.0 * (fit.position[c] - gaussian.position[c]));
@@ -152,10 +162,14 @@ impl ColumnReading {
         Ok(Self {
             skewness: gaussian.skewness.ok_or(FitFailure::Flat)?,
             mass: from_gaussian(&mass),
-            top: from_gaussian(&maximum),
+            top: from_gaussian(maximum),
             width: 100.0 * (widths.sigma_major * widths.sigma_minor).sqrt(),
             height: gaussian.amplitude,
-            maximum,
         })
+    }
+
+    /// A column that runs into its neighbours: its place can be told by the joint fit, its shape cannot.
+    fn unreadable() -> Self {
+        Self { skewness: [f64::NAN; 2], mass: [f64::NAN; 2], top: [f64::NAN; 2], width: f64::NAN, height: f64::NAN }
     }
 }

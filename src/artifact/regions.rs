@@ -66,7 +66,7 @@ fn covariance_of_mean(map: &PolarizationMap, shifts: &[[f64; 2]], cells: &[usize
     let block = |c: usize| map.cells[c].index.map(|i| i.div_euclid(BLOCK));
     let row = |c: usize| [(map.cells[c].centre_px[1] / map.lattice_a_px).floor() as i32, 0];
     let alone = clustered(shifts, cells, mean, &|c| map.cells[c].index, 2).unwrap_or([f64::NAN; 3]);
-    let together = [clustered(shifts, cells, mean, &block, 4), clustered(shifts, cells, mean, &row, 6)];
+    let together = [clustered(shifts, cells, mean, &block, 4), clustered(shifts, cells, mean, &row, 3)];
     let size = |c: &[f64; 3]| c[0] + c[2];
     together.into_iter().flatten().fold(alone, |most, c| if size(&c) > size(&most) { c } else { most })
 }
@@ -84,7 +84,16 @@ fn clustered(shifts: &[[f64; 2]], cells: &[usize], mean: [f64; 2], key: &dyn Fn(
     for d in sums.values() {
         out.iter_mut().zip([d[0] * d[0], d[0] * d[1], d[1] * d[1]]).for_each(|(s, v)| *s += v / (n * n) * m / (m - 1.0));
     }
+    let few = student(m - 1.0).powi(2);
+    let out = out.map(|v| v * few);
     (sums.len() >= fewest).then_some(out)
+}
+
+/// By how much a 95 % interval from a variance of few degrees of freedom is wider than from a known one: Student's quantile over the normal one,
+/// to 2 % from two degrees on.
+pub(super) fn student(freedom: f64) -> f64 {
+    let f = freedom.max(2.0);
+    1.0 + (2.37 / f + 2.82 / (f * f) + 3.6 / (f * f * f)) / 1.96
 }
 
 /// Component-wise median over the 3 × 3 cells around each used cell; `None` for the others.
@@ -228,6 +237,13 @@ pub(super) mod tests {
             let [x, _, y] = region.covariance_pm2.map(f64::sqrt);
             // The borders take the odd cell from a neighbour.
             assert!((region.mean_pm[0] - truth[0]).abs() < 4.0 * x + 1.0 && (region.mean_pm[1] - truth[1]).abs() < 4.0 * y + 1.0);
+        }
+    }
+
+    #[test]
+    fn students_quantiles_are_the_tables() {
+        for (freedom, quantile) in [(2.0, 4.303), (4.0, 2.776), (10.0, 2.228), (30.0, 2.042)] {
+            assert!((1.96 * student(freedom) / quantile - 1.0).abs() < 0.02, "{freedom}");
         }
     }
 

@@ -4,11 +4,15 @@ use super::ArtifactError;
 use super::cubic::{Cubic, Design, TERMS, terms};
 use super::library::TiltLibrary;
 use super::reading::{COMPONENTS, Reading, Ruler, read_cells};
+use super::regions::student;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Channelling makes most of an ADF signal in the first few nanometres: columns of a tilted crystal are found near their place there, Å.
 const SIGNAL_DEPTH_ANGSTROM: f64 = 60.0;
+
+/// An axis of the simulated crystal with less than this is taken as unpolarized, pm.
+pub(super) const POLAR_PM: f64 = 3.0;
 
 /// Thickness, defocus and source size of one image.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -186,40 +190,88 @@ impl ResponseTable {
         }
     }
 
-    /// The response at a setting, linear between the table's; outside it the nearest counts.
+    /// The response at a setting: cubic between the table's thicknesses, over which channelling makes it swing, linear between its defoci and
+    /// sources; outside the table its edge counts.
     #[must_use]
     pub fn at(&self, setting: &Setting) -> Response {
-        let axes = [
-            bracket(&self.thickness_nm, setting.thickness_nm),
-            bracket(&self.defocus_nm, setting.defocus_nm),
-            bracket(&self.source_fwhm_angstrom, setting.source_fwhm_angstrom),
-        ];
         let (nf, ns) = (self.defocus_nm.len(), self.source_fwhm_angstrom.len());
         let mut components = [Cubic::default(); COMPONENTS];
-        for corner in 0..8 {
-            let pick = |axis: usize| axes[axis][corner >> axis & 1];
-            let [(t, wt), (f, wf), (s, ws)] = [pick(0), pick(1), pick(2)];
-            let weight = wt * wf * ws;
-            if weight > 0.0 {
-                let node = &self.nodes[(t * nf + f) * ns + s];
-                components.iter_mut().zip(&node.components).for_each(|(sum, c)| sum.add_scaled(c, weight));
+        for (t, wt) in smooth(&self.thickness_nm, setting.thickness_nm) {
+            for (f, wf) in bracket(&self.defocus_nm, setting.defocus_nm) {
+                for (s, ws) in bracket(&self.source_fwhm_angstrom, setting.source_fwhm_angstrom) {
+                    let weight = wt * wf * ws;
+                    if weight != 0.0 {
+                        let node = &self.nodes[(t * nf + f) * ns + s];
+                        components.iter_mut().zip(&node.components).for_each(|(sum, c)| sum.add_scaled(c, weight));
+                    }
+                }
             }
         }
         Response { components }
     }
 
+    /// Whether the shape of the columns could be read at every setting.
+    #[must_use]
+    pub(super) fn shows_shape(&self) -> bool {
+        self.nodes.iter().all(|n| n.components.iter().all(|c| c.0.iter().all(|v| v.is_finite())))
+    }
+
+    /// Standard error of a component from the sampling of phonons, wider for the few groups that tell it: root mean square over tilts of the value
+    /// or, `from_zero`, of what the tilt adds to it.
+    fn sampled(&self, component: usize, from_zero: bool) -> f64 {
+        let tilts = [[0.5, 0.0], [0.0, 0.5], [-0.5, -0.5]].map(|t: [f64; 2]| t.map(|v| v * self.tilt_mrad));
+        let Some(node) = self.nodes.iter().find(|n| !n.without.is_empty()) else { return 0.0 };
+        let one = |t: [f64; 2]| node.sampling_sigma(component, &|c| c.value(t) - if from_zero { c.0[0] } else { 0.0 }).powi(2);
+        student(node.without.len() as f64 - 1.0) * (tilts.iter().map(|t| one(*t)).sum::<f64>() / tilts.len() as f64).sqrt()
+    }
+
+    fn misfit(&self, component: usize) -> f64 {
+        (self.nodes.iter().map(|n| n.misfit[component].powi(2)).sum::<f64>() / self.nodes.len() as f64).sqrt()
+    }
+
     /// How far a component of the readings is known, from the sampling of phonons and the misfit of the polynomials.
     #[must_use]
     pub(super) fn sigma(&self, component: usize) -> f64 {
-        let tilts = [[0.0, 0.0], [0.5, 0.0], [0.0, 0.5], [-0.5, -0.5]].map(|t: [f64; 2]| t.map(|v| v * self.tilt_mrad));
-        let sampled = self.nodes.iter().find(|n| !n.without.is_empty()).map_or(0.0, |node| {
-            let one = |t: [f64; 2]| node.sampling_sigma(component, &|c| c.value(t)).powi(2);
-            (tilts.iter().map(|t| one(*t)).sum::<f64>() / tilts.len() as f64).sqrt()
-        });
-        let misfit = self.nodes.iter().map(|n| n.misfit[component].powi(2)).sum::<f64>() / self.nodes.len() as f64;
-        (sampled * sampled + misfit).sqrt()
+        self.sampled(component, false).hypot(self.misfit(component))
+    }
+
+    /// How far the part that a tilt adds to a component is known.
+    #[must_use]
+    pub(super) fn tilt_sigma(&self, component: usize) -> f64 {
+        self.sampled(component, true).hypot(self.misfit(component))
+    }
+
+    /// The share of it that a component has for itself, beside [`ResponseTable::modes`].
+    #[must_use]
+    pub(super) fn own_sigma(&self, component: usize) -> f64 {
+        (SHARED.sqrt() * self.sampled(component, false)).hypot(self.misfit(component))
+    }
+
+    /// The ways in which the sampling of phonons may have moved all readings at once, each with unit probability: half of that variance, for a few
+    /// groups span few of the ways there are (a covariance shrunk toward its diagonal: Ledoit and Wolf, J. Multivar. Anal. 88 (2004) 365).
+    #[must_use]
+    pub(super) fn modes(&self) -> Vec<Response> {
+        let Some(node) = self.nodes.iter().find(|n| !n.without.is_empty()) else { return Vec::new() };
+        let n = node.without.len() as f64;
+        let scale = student(n - 1.0) * (SHARED * (n - 1.0) / n).sqrt();
+        let mut mean = [Cubic::default(); COMPONENTS];
+        for without in &node.without {
+            mean.iter_mut().zip(without).for_each(|(m, c)| m.add_scaled(c, 1.0 / n));
+        }
+        let mode = |without: &Vec<Cubic>| {
+            let mut components = [Cubic::default(); COMPONENTS];
+            for ((out, c), m) in components.iter_mut().zip(without).zip(&mean) {
+                out.add_scaled(c, scale);
+                out.add_scaled(m, -scale);
+            }
+            Response { components }
+        };
+        node.without.iter().map(mode).collect()
     }
 }
+
+/// The part of the phonons' sampling variance that is taken as shared by all readings.
+const SHARED: f64 = 0.5;
 
 impl Response {
     /// The same crystal with its polarization times `amplitude` (x, y), from −1 to 1.
@@ -230,6 +282,13 @@ impl Response {
             *component = component.of_domain(amplitude, Reading::parity(k));
         }
         out
+    }
+
+    /// By how much a sign of tilt changes with the measured shift along its axis when the polarization changes; 0 without polarization.
+    #[must_use]
+    pub(super) fn per_shift(&self, sign: usize) -> f64 {
+        let shift = self.components[sign % 2].0[0];
+        if shift.abs() > POLAR_PM { self.components[2 + sign].0[0] / shift } else { 0.0 }
     }
 
     /// Shift (x, y) that is measured at a tilt, pm.
@@ -259,6 +318,17 @@ impl Response {
     }
 }
 
+/// The four values about one in a rising list with the weights of the cubic through them, fewer and of lower degree where the list is shorter.
+fn smooth(list: &[f64], value: f64) -> Vec<(usize, f64)> {
+    let value = value.clamp(list[0], list[list.len() - 1]);
+    let upper = list.partition_point(|v| *v < value);
+    let from = upper.saturating_sub(2).min(list.len().saturating_sub(4));
+    let used = from..(from + 4).min(list.len());
+    // Lagrange's polynomial.
+    let weight = |i: usize| used.clone().filter(|&j| j != i).map(|j| (value - list[j]) / (list[i] - list[j])).product::<f64>();
+    used.clone().map(|i| (i, weight(i))).collect()
+}
+
 /// The two neighbours of a value in a rising list, with their weights.
 fn bracket(list: &[f64], value: f64) -> [(usize, f64); 2] {
     let upper = list.partition_point(|v| *v < value).clamp(1, (list.len() - 1).max(1)).min(list.len() - 1);
@@ -280,5 +350,17 @@ mod tests {
         assert_eq!(bracket(&[10.0, 20.0, 40.0], 5.0), [(0, 1.0), (1, 0.0)]);
         assert_eq!(bracket(&[10.0, 20.0, 40.0], 50.0), [(1, 0.0), (2, 1.0)]);
         assert_eq!(bracket(&[10.0], 50.0), [(0, 1.0), (0, 0.0)]);
+    }
+
+    #[test]
+    fn a_cubic_of_the_thickness_is_followed_between_thicknesses_and_held_beyond_them() {
+        let list = [10.0, 12.5, 15.0, 18.0, 20.0];
+        let cubic = |x: f64| 1.0 - 2.0 * x + 0.3 * x * x - 0.01 * x * x * x;
+        for x in [10.0, 10.7, 13.0, 15.0, 19.9, 20.0] {
+            let found: f64 = smooth(&list, x).iter().map(|(i, w)| w * cubic(list[*i])).sum();
+            assert!((found - cubic(x)).abs() < 1e-9, "{x}");
+        }
+        assert!((smooth(&list, 30.0).iter().map(|(i, w)| w * list[*i]).sum::<f64>() - 20.0).abs() < 1e-12);
+        assert_eq!((smooth(&[10.0], 3.0), smooth(&[10.0, 20.0], 12.5)), (vec![(0, 1.0)], vec![(0, 0.75), (1, 0.25)]));
     }
 }

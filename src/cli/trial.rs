@@ -4,14 +4,16 @@ use super::failure::Failure;
 use super::output::Output;
 use super::specimen::{cache_folder, library_in};
 use super::study::with_threads;
-use crate::artifact::trial::{Outcome, rule_scores, tilt_scores};
+use crate::artifact::scores::{rule_scores, tilt_scores};
+use crate::artifact::trial::Outcome;
 use crate::artifact::{Conditions, TiltLibrary};
 use crate::crystal::Crystal;
 use crate::image::whole_file;
 use crate::study::RunError;
 use crate::study::asymmetry_report as lopsided;
+use crate::study::asymmetry_trial::AsymmetryTrial;
 use crate::study::store::{Draft, PROVENANCE};
-use crate::study::trial::{AsymmetryTrial, Trial, VerdictTrial};
+use crate::study::trial::{Trial, VerdictTrial};
 use crate::study::trial_report as figures;
 use serde_json::{Value as Json, json};
 use std::num::NonZeroUsize;
@@ -72,12 +74,15 @@ fn librarian<'a>(folder: &'a Path, output: &'a Output) -> impl Fn(&Crystal, &Con
 fn verdict(trial: &VerdictTrial, args: &Args, draft: &Draft, output: &Output) -> Result<Json, Failure> {
     let bar = output.bar(trial.images());
     let folder = args.library.clone().unwrap_or_else(cache_folder);
-    let outcomes = with_threads(args.threads, || trial.run(&librarian(&folder, output), &|n| bar.inc(n as u64)))?;
+    let findings = with_threads(args.threads, || trial.run(&librarian(&folder, output), &|n| bar.inc(n as u64)))?;
     bar.finish_and_clear();
-    table(&draft.path().join("images.csv"), &figures::IMAGE_COLUMNS, figures::image_rows(&outcomes))?;
-    table(&draft.path().join("regions.csv"), &figures::REGION_COLUMNS, figures::region_rows(&outcomes))?;
+    table(&draft.path().join("images.csv"), &figures::IMAGE_COLUMNS, figures::image_rows(&findings.outcomes))?;
+    table(&draft.path().join("regions.csv"), &figures::REGION_COLUMNS, figures::region_rows(&findings.outcomes))?;
+    table(&draft.path().join("bent.csv"), &figures::BENT_COLUMNS, figures::bent_rows(&findings.bent))?;
+    let outcomes = figures::of_tiles(&findings.outcomes);
     let figures = save(draft, figures::verdict_figures(trial, &outcomes).map_err(RunError::from)?)?;
-    let answers = figures::verdict_answers(&outcomes);
+    let mut answers = figures::verdict_answers(&outcomes);
+    answers.extend(figures::other_answers(&findings.outcomes, &findings.bent));
     let page = figures::verdict_page(trial, &outcomes, &figures, answers.clone(), lines(&provenance(args)));
     page.map_err(RunError::from)?.save(&draft.path().join("report.html")).map_err(RunError::from)?;
     let all: Vec<&Outcome> = outcomes.iter().collect();
@@ -85,6 +90,7 @@ fn verdict(trial: &VerdictTrial, args: &Args, draft: &Draft, output: &Output) ->
         "name": trial.name,
         "images": outcomes.len(),
         "answers": answers,
+        "bent": findings.bent,
         "tilt_scores": tilt_scores(&all),
         "rule_scores": rule_scores(&all),
     }))

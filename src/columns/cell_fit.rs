@@ -103,7 +103,13 @@ fn follow(
     let mut parameters = assemble(&patch.frame, &guesses);
     let mut round = 1;
     loop {
-        let fit = minimise(parameters, &Criteria::default(), |p, sums| accumulate(&patch, p, sums))?;
+        let fitted = |from: Parameters| minimise(from, &Criteria::default(), |p, sums| accumulate(&patch, p, sums));
+        let fit = match fitted(parameters) {
+            // The tails of bright A columns can hide a faint B column from the moments that its guess comes from: once more, from a B column as wide
+            // as the A columns.
+            Err(_) if round == 1 => fitted(plain(&patch, &parameters, &centres))?,
+            fit => fit?,
+        };
         let found: [[f64; 2]; 5] = std::array::from_fn(|i| patch.frame.position([fit.parameters[3 * i + 1], fit.parameters[3 * i + 2]]));
         for (position, start) in found.iter().zip(starts) {
             let distance = distance_samples(&patch.frame, *position, *start);
@@ -137,6 +143,23 @@ fn assemble(frame: &Frame, guesses: &[([f64; 2], Gaussian); 5]) -> Parameters {
         let (width, part) = if i == 0 { (WIDTH_B, 1.0) } else { (WIDTH_A, 0.25) };
         (0..3).for_each(|k| p[width + k] += part * gaussian.inverse_width[k]);
     }
+    p
+}
+
+/// A plainer start: the positions of the windows, a B column of the A columns' width, heights above a level background.
+fn plain(patch: &Patch, guess: &Parameters, centres: &[[f64; 2]; 5]) -> Parameters {
+    let mut p = *guess;
+    let background = patch.minimum();
+    let near = |x: f64, y: f64| {
+        let square = |s: &(f64, f64, f64)| (s.0 - x).powi(2) + (s.1 - y).powi(2);
+        patch.iter().min_by(|a, b| square(a).total_cmp(&square(b))).map_or(background, |s| s.2)
+    };
+    for (i, centre) in centres.iter().enumerate() {
+        let [x, y] = patch.frame.local(*centre);
+        p[3 * i..3 * i + 3].copy_from_slice(&[(near(x, y) - background).max(f64::MIN_POSITIVE), x, y]);
+    }
+    (0..3).for_each(|k| p[WIDTH_B + k] = p[WIDTH_A + k]);
+    p[PLANE..].copy_from_slice(&[background, 0.0, 0.0]);
     p
 }
 

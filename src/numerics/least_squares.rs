@@ -166,6 +166,13 @@ impl<const N: usize> Cholesky<N> {
         b
     }
 
+    /// ½ log det A.
+    #[must_use]
+    pub fn half_log_determinant(&self) -> f64 {
+        // The diagonal is kept inverted.
+        -(0..N).map(|i| self.0[i][i].ln()).sum::<f64>()
+    }
+
     /// A⁻¹ b.
     #[must_use]
     pub fn solve(&self, b: [f64; N]) -> [f64; N] {

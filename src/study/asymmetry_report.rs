@@ -1,12 +1,13 @@
 //! What an asymmetry trial leaves: its table, figures and page; how distributions of many cells change with tilt; pm, mrad.
 
-use super::trial::{AsymmetryRow, AsymmetryTrial};
+use super::asymmetry_trial::{AsymmetryRow, AsymmetryTrial, Direction};
 use crate::artifact::Response;
 use crate::report::{Captioned, FigureRef, Histograms, LineChart, Page, Panel, ReportError, Row, Series, Width};
 
 /// Columns of `distributions.csv`.
-pub const SHAPE_COLUMNS: [&str; 11] = [
+pub const SHAPE_COLUMNS: [&str; 12] = [
     "ensemble",
+    "direction",
     "bend_mrad",
     "tilt_mrad",
     "mean_x_pm",
@@ -23,7 +24,7 @@ pub const SHAPE_COLUMNS: [&str; 11] = [
 #[must_use]
 pub fn shape_rows(rows: &[AsymmetryRow]) -> Vec<Vec<String>> {
     let one = |r: &AsymmetryRow| {
-        let mut row = vec![r.ensemble.name().to_owned(), r.bend_mrad.to_string(), r.tilt_mrad.to_string()];
+        let mut row = vec![r.ensemble.name().to_owned(), r.direction.name().to_owned(), r.bend_mrad.to_string(), r.tilt_mrad.to_string()];
         row.extend(r.shapes.iter().flat_map(|s| [s.mean_pm, s.sd_pm, s.skewness, s.positive]).map(|v| v.to_string()));
         row
     };
@@ -32,10 +33,13 @@ pub fn shape_rows(rows: &[AsymmetryRow]) -> Vec<Vec<String>> {
 
 /// Mean, skewness and share of positive cells over tilt, and two distributions.
 pub fn asymmetry_figures(trial: &AsymmetryTrial, rows: &[AsymmetryRow], response: &Response) -> Result<Vec<Captioned>, ReportError> {
-    let series = |ensemble, bend: f64, value: fn(&AsymmetryRow) -> f64| {
-        let of: Vec<&AsymmetryRow> = rows.iter().filter(|r| r.ensemble == ensemble && r.bend_mrad == bend).collect();
+    let series = |ensemble, direction: Direction, bend: f64, value: fn(&AsymmetryRow) -> f64| {
+        let wanted = |r: &&AsymmetryRow| r.ensemble == ensemble && r.direction == direction && r.bend_mrad == bend;
+        let of: Vec<&AsymmetryRow> = rows.iter().filter(wanted).collect();
+        let foil = if bend == 0.0 { "flat".to_owned() } else { format!("bent by ±{bend} mrad") };
         Series {
-            label: if bend == 0.0 { "flat foil".to_owned() } else { format!("bent by ±{bend} mrad") },
+            label: format!("{}, {foil}", direction.name()),
+            dashed: direction == Direction::Edge,
             x: of.iter().map(|r| r.tilt_mrad).collect(),
             y: of.iter().map(|r| value(r)).collect(),
             line: true,
@@ -43,17 +47,18 @@ pub fn asymmetry_figures(trial: &AsymmetryTrial, rows: &[AsymmetryRow], response
             ..Series::default()
         }
     };
+    let foils = || trial.directions.iter().flat_map(|d| trial.bend_mrad.iter().map(move |b| (*d, *b)));
     let row = |label: &str, value: fn(&AsymmetryRow) -> f64| Row {
         y_label: label.to_owned(),
         panels: trial
             .ensembles
             .iter()
-            .map(|e| Panel { title: e.name().to_owned(), series: trial.bend_mrad.iter().map(|b| series(*e, *b, value)).collect() })
+            .map(|e| Panel { title: e.name().to_owned(), series: foils().map(|(d, b)| series(*e, d, b, value)).collect() })
             .collect(),
     };
     let chart = LineChart {
         title: "Mean, skewness and share of positive values of Px over tilt".to_owned(),
-        x_label: "specimen tilt along [110] (mrad)".to_owned(),
+        x_label: "specimen tilt along its direction (mrad)".to_owned(),
         rows: vec![
             row("mean of Px (pm)", |r| r.shapes[0].mean_pm),
             row("skewness of Px", |r| r.shapes[0].skewness),
@@ -66,14 +71,15 @@ pub fn asymmetry_figures(trial: &AsymmetryTrial, rows: &[AsymmetryRow], response
         stem: "shape-over-tilt",
         figure: chart.draw()?,
         caption: format!(
-            "Distribution of Px over {} cells with {} pm of noise each, over the tilt of the specimen, for three kinds of polarization, in a flat \
-             foil and in one that is bent. Py behaves alike, for the tilt is along [110].",
+            "Distribution of Px over {} cells with {} pm of noise each, over the tilt of the specimen, for three kinds of polarization, the tilt \
+             along [100] (x) or [110], in a flat foil and in one that is bent one way, which has more of the positive tilt.",
             trial.cells, trial.noise_pm
         ),
     }];
     let (ensemble, bend) = (trial.ensembles[trial.ensembles.len() - 1], trial.bend_mrad[trial.bend_mrad.len() - 1]);
     for (stem, tilt, text) in [("upright", 0.0, "without tilt"), ("tilted", trial.tilt_mrad, "at the largest tilt")] {
-        let shifts = trial.shifts(response, ensemble, tilt, if tilt == 0.0 { 0.0 } else { bend });
+        let direction = trial.directions[trial.directions.len() - 1];
+        let shifts = trial.shifts(response, ensemble, direction, tilt, if tilt == 0.0 { 0.0 } else { bend });
         let figure = Histograms {
             title: format!("Distribution of the displacements {text}"),
             px_pm: shifts.iter().map(|s| s[0]).collect(),
@@ -84,7 +90,11 @@ pub fn asymmetry_figures(trial: &AsymmetryTrial, rows: &[AsymmetryRow], response
         let caption = if tilt == 0.0 {
             format!("{}: the distributions {text}.", ensemble.name())
         } else {
-            format!("{}: the distributions {text} of {tilt} mrad along [110], in a foil bent by ±{bend} mrad.", ensemble.name())
+            format!(
+                "{}: the distributions {text} of {tilt} mrad along {}, in a foil bent by ±{bend} mrad.",
+                ensemble.name(),
+                direction.name()
+            )
         };
         out.push(Captioned { stem, figure: figure.draw()?, caption });
     }
@@ -94,33 +104,32 @@ pub fn asymmetry_figures(trial: &AsymmetryTrial, rows: &[AsymmetryRow], response
 /// Key sentences: what the largest tilt does to each ensemble.
 #[must_use]
 pub fn asymmetry_answers(trial: &AsymmetryTrial, rows: &[AsymmetryRow]) -> Vec<String> {
-    let at = |ensemble, bend: f64, tilt: f64| {
-        rows.iter().find(|r| r.ensemble == ensemble && r.bend_mrad == bend && (r.tilt_mrad - tilt).abs() < 1e-9)
-    };
     let mut out = Vec::new();
     for &ensemble in &trial.ensembles {
-        for &bend in &trial.bend_mrad {
-            let (Some(low), Some(none), Some(high)) = (
-                at(ensemble, bend, -trial.tilt_mrad),
-                at(ensemble, 0.0, 0.0).or(at(ensemble, bend, 0.0)),
-                at(ensemble, bend, trial.tilt_mrad),
-            ) else {
-                continue;
-            };
-            let foil = if bend == 0.0 { "flat".to_owned() } else { format!("bent by ±{bend} mrad") };
-            let three = |f: fn(&AsymmetryRow) -> f64, decimals: usize| {
-                format!("{:+.decimals$} / {:+.decimals$} / {:+.decimals$}", f(low), f(none), f(high))
-            };
-            out.push(format!(
-                "{}, {foil}: at −{t}, 0 and +{t} mrad the mean of Px is {} pm, its skewness {}, and {:.0} / {:.0} / {:.0} % of the cells are positive.",
-                ensemble.name(),
-                three(|r| r.shapes[0].mean_pm, 1),
-                three(|r| r.shapes[0].skewness, 2),
-                100.0 * low.shapes[0].positive,
-                100.0 * none.shapes[0].positive,
-                100.0 * high.shapes[0].positive,
-                t = trial.tilt_mrad,
-            ));
+        for &direction in &trial.directions {
+            for &bend in &trial.bend_mrad {
+                let at = |tilt: f64| {
+                    let same = |r: &&AsymmetryRow| r.ensemble == ensemble && r.direction == direction && r.bend_mrad == bend;
+                    rows.iter().filter(same).find(|r| (r.tilt_mrad - tilt).abs() < 1e-9)
+                };
+                let (Some(low), Some(none), Some(high)) = (at(-trial.tilt_mrad), at(0.0), at(trial.tilt_mrad)) else { continue };
+                let foil = if bend == 0.0 { "flat".to_owned() } else { format!("bent by ±{bend} mrad") };
+                let three = |f: fn(&AsymmetryRow) -> f64, decimals: usize| {
+                    format!("{:+.decimals$} / {:+.decimals$} / {:+.decimals$}", f(low), f(none), f(high)).replace('-', "−")
+                };
+                out.push(format!(
+                    "{}, tilt along {}, {foil}: at −{t}, 0 and +{t} mrad the mean of Px is {} pm, its skewness {}, and {:.0} / {:.0} / {:.0} % of \
+                     the cells are positive.",
+                    ensemble.name(),
+                    direction.name(),
+                    three(|r| r.shapes[0].mean_pm, 1),
+                    three(|r| r.shapes[0].skewness, 2),
+                    100.0 * low.shapes[0].positive,
+                    100.0 * none.shapes[0].positive,
+                    100.0 * high.shapes[0].positive,
+                    t = trial.tilt_mrad,
+                ));
+            }
         }
     }
     out

@@ -2,6 +2,7 @@
 //! defocus in nm, shifts in pm, units in every name.
 
 pub mod asymmetry_report;
+pub mod asymmetry_trial;
 mod axes;
 pub mod camera_run;
 pub mod camera_table;
@@ -64,7 +65,9 @@ pub mod training_run;
 mod tree;
 mod trend;
 pub mod trial;
+mod trial_network;
 pub mod trial_report;
+mod trial_scenes;
 mod validate;
 pub mod vault;
 mod vault_entry;

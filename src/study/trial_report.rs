@@ -2,14 +2,18 @@
 
 use super::trial::VerdictTrial;
 use crate::artifact::Method;
-use crate::artifact::trial::{Outcome, RuleScore, TiltScore, rule_scores, tilt_scores};
+use crate::artifact::scores::{Rule, RuleScore, TiltScore, rule_scores, tilt_scores};
+use crate::artifact::trial::{BentOutcome, Made, Outcome};
 use crate::report::{Captioned, FigureRef, LineChart, Page, Panel, ReportError, Row, Series, Spread, Table};
 
 /// Columns of `images.csv`.
-pub const IMAGE_COLUMNS: [&str; 12] = [
+pub const IMAGE_COLUMNS: [&str; 15] = [
     "image",
+    "made",
     "pattern",
     "dose_electrons_per_square_angstrom",
+    "thickness_nm",
+    "source_fwhm_angstrom",
     "evidence",
     "true_tilt_x_mrad",
     "true_tilt_y_mrad",
@@ -28,7 +32,8 @@ pub fn image_rows(outcomes: &[Outcome]) -> Vec<Vec<String>> {
     for (n, o) in outcomes.iter().enumerate() {
         for t in &o.tilts {
             let name = serde_json::to_value(t.method).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-            let mut row = vec![n.to_string(), o.pattern.name().to_owned(), o.dose.to_string(), name];
+            let mut row = vec![n.to_string(), o.made.name().to_owned(), o.pattern.name().to_owned(), o.dose.to_string()];
+            row.extend([o.thickness_nm.to_string(), o.source_fwhm_angstrom.to_string(), name]);
             row.extend([o.tilt_mrad, t.mean_mrad, t.sigma_mrad].iter().flatten().map(ToString::to_string));
             row.extend(t.tells.map(|t| u8::from(t).to_string()));
             rows.push(row);
@@ -38,8 +43,9 @@ pub fn image_rows(outcomes: &[Outcome]) -> Vec<Vec<String>> {
 }
 
 /// Columns of `regions.csv`.
-pub const REGION_COLUMNS: [&str; 21] = [
+pub const REGION_COLUMNS: [&str; 30] = [
     "image",
+    "made",
     "pattern",
     "dose_electrons_per_square_angstrom",
     "true_tilt_x_mrad",
@@ -47,6 +53,8 @@ pub const REGION_COLUMNS: [&str; 21] = [
     "cells",
     "true_x_pm",
     "true_y_pm",
+    "upright_x_pm",
+    "upright_y_pm",
     "measured_x_pm",
     "measured_y_pm",
     "sigma_x_pm",
@@ -59,6 +67,12 @@ pub const REGION_COLUMNS: [&str; 21] = [
     "corrected_sigma_y_pm",
     "crystal_x_pm",
     "crystal_y_pm",
+    "crystal_sigma_x_pm",
+    "crystal_sigma_y_pm",
+    "network_upright_x_pm",
+    "network_upright_y_pm",
+    "network_mixed_x_pm",
+    "network_mixed_y_pm",
     "verdict",
 ];
 
@@ -68,16 +82,33 @@ pub fn region_rows(outcomes: &[Outcome]) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for (n, o) in outcomes.iter().enumerate() {
         for r in &o.regions {
-            let mut row = vec![n.to_string(), o.pattern.name().to_owned(), o.dose.to_string()];
+            let mut row = vec![n.to_string(), o.made.name().to_owned(), o.pattern.name().to_owned(), o.dose.to_string()];
             row.extend(o.tilt_mrad.map(|v| v.to_string()));
             row.push(r.cells.to_string());
-            let vectors = [r.true_pm, r.measured_pm, r.sigma_pm, r.less_mean_pm, r.corrected_pm, r.corrected_sigma_pm, r.crystal_pm];
+            let vectors = [
+                r.true_pm,
+                r.upright_pm,
+                r.measured_pm,
+                r.sigma_pm,
+                r.less_mean_pm,
+                r.corrected_pm,
+                r.corrected_sigma_pm,
+                r.crystal_pm,
+                r.crystal_sigma_pm,
+            ];
             row.extend(vectors.iter().flatten().map(ToString::to_string));
+            row.extend(r.networks.iter().flat_map(|n| n.map_or([String::new(), String::new()], |n| n.mean_pm.map(|v| v.to_string()))));
             row.push(r.call.name().to_owned());
             rows.push(row);
         }
     }
     rows
+}
+
+/// Images of tiles, whose crystal is the verdict's: figures and scores are theirs.
+#[must_use]
+pub fn of_tiles(outcomes: &[Outcome]) -> Vec<Outcome> {
+    outcomes.iter().filter(|o| o.made == Made::Tiles).cloned().collect()
 }
 
 fn all(outcomes: &[Outcome]) -> Vec<&Outcome> {
@@ -94,6 +125,7 @@ fn doses(outcomes: &[Outcome]) -> Vec<f64> {
 /// Estimated against true tilt, and the calls and errors of the rules over the size of the tilt.
 pub fn verdict_figures(trial: &VerdictTrial, outcomes: &[Outcome]) -> Result<Vec<Captioned>, ReportError> {
     let doses = doses(outcomes);
+    let largest = trial.truth.tilt_mrad.iter().copied().fold(0.1, f64::max);
     let tilt_panel = |dose: f64, method: Method| {
         let mut points: Vec<(f64, f64, f64)> = Vec::new();
         for o in outcomes.iter().filter(|o| o.dose == dose) {
@@ -103,7 +135,7 @@ pub fn verdict_figures(trial: &VerdictTrial, outcomes: &[Outcome]) -> Result<Vec
         }
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         // Images of one true tilt stand side by side.
-        let spread = 0.06 * trial.truth.tilt_mrad;
+        let spread = 0.06 * largest;
         let mut x: Vec<f64> = points.iter().map(|p| p.0).collect();
         let mut from = 0;
         while from < x.len() {
@@ -114,7 +146,7 @@ pub fn verdict_figures(trial: &VerdictTrial, outcomes: &[Outcome]) -> Result<Vec
             }
             from = to;
         }
-        let reach = trial.truth.tilt_mrad;
+        let reach = largest;
         Panel {
             title: method.name().to_owned(),
             series: vec![
@@ -212,12 +244,13 @@ pub fn verdict_answers(outcomes: &[Outcome]) -> Vec<String> {
     let mut out = Vec::new();
     for s in tilt_scores(&all(outcomes)) {
         out.push(format!(
-            "Tilt from {}: within its 95 % interval in {:.0} % of {} components; bias {:+.2} mrad, slope {:.2}, rms error {:.2} mrad where {:.2} mrad \
+            "Tilt from {}: within its 95 % interval in {:.0} % of {} components; bias {:+.2} ± {:.2} mrad, slope {:.2}, rms error {:.2} mrad where {:.2} mrad \
              are claimed.",
             if s.method == Method::Together { "all evidence".to_owned() } else { format!("the {}", s.method.name()) },
             100.0 * s.coverage,
             s.count,
             s.bias_mrad,
+            s.bias_error_mrad,
             s.slope,
             s.rms_mrad,
             s.sigma_mrad
@@ -226,11 +259,12 @@ pub fn verdict_answers(outcomes: &[Outcome]) -> Vec<String> {
     let percent = |v: f64, n: usize| if n == 0 { "no case".to_owned() } else { format!("{:.0} % of {n}", 100.0 * v) };
     for s in rule_scores(&all(outcomes)) {
         out.push(format!(
-            "{}: false alarms {}, missed {}, rms error {:.2} pm.",
+            "{}: false alarms {}, missed {}; {:.2} pm rms from the true polarization, {:.2} pm from what the upright crystal shows.",
             s.rule.name(),
             percent(s.false_alarms, s.unpolarized),
             percent(s.missed, s.polarized),
-            s.rms_pm
+            s.rms_pm,
+            s.rms_from_upright_pm
         ));
     }
     out
@@ -244,7 +278,7 @@ fn tilt_table(outcomes: &[Outcome]) -> Table {
             s.method.name().to_owned(),
             s.count.to_string(),
             format!("{:.0}", 100.0 * s.coverage),
-            format!("{:+.2}", s.bias_mrad),
+            format!("{:+.2} ± {:.2}", s.bias_mrad, s.bias_error_mrad),
             format!("{:.2}", s.slope),
             format!("{:.2}", s.rms_mrad),
             format!("{:.2}", s.sigma_mrad),
@@ -295,16 +329,99 @@ fn rule_table(outcomes: &[Outcome]) -> Table {
                 s.polarized.to_string(),
                 percent(s.missed),
                 format!("{:.2}", s.rms_pm),
+                format!("{:.2}", s.rms_from_upright_pm),
             ]);
         }
     }
     Table {
         caption: "Calls and errors by dose and rule.".to_owned(),
-        columns: ["dose (e/Å²)", "rule", "unpolarized regions", "false alarms (%)", "polarized regions", "missed (%)", "rms error (pm)"]
-            .map(str::to_owned)
-            .to_vec(),
+        columns: [
+            "dose (e/Å²)",
+            "rule",
+            "unpolarized regions",
+            "false alarms (%)",
+            "polarized regions",
+            "missed (%)",
+            "rms error (pm)",
+            "rms from upright (pm)",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         rows,
     }
+}
+
+/// Columns of `bent.csv`.
+pub const BENT_COLUMNS: [&str; 9] = [
+    "image",
+    "pattern",
+    "dose_electrons_per_square_angstrom",
+    "bend_x_mrad",
+    "bend_y_mrad",
+    "evidence",
+    "cells",
+    "true_change_pm",
+    "left_change_pm",
+];
+
+/// One row an image of a bent foil.
+#[must_use]
+pub fn bent_rows(bent: &[BentOutcome]) -> Vec<Vec<String>> {
+    let one = |(n, b): (usize, &BentOutcome)| {
+        let mut row = vec![n.to_string(), b.pattern.name().to_owned(), b.dose.to_string()];
+        row.extend(b.stand.bend_mrad.map(|v| v.to_string()));
+        row.extend([b.evidence.to_string(), b.cells.to_string(), b.true_change_pm.to_string(), b.left_change_pm.to_string()]);
+        row
+    };
+    bent.iter().enumerate().map(one).collect()
+}
+
+/// Sentences on scenes and bent foils.
+#[must_use]
+pub fn other_answers(outcomes: &[Outcome], bent: &[BentOutcome]) -> Vec<String> {
+    let mut out = Vec::new();
+    for made in [Made::SceneLibrary, Made::SceneMultislice] {
+        let own: Vec<&Outcome> = outcomes.iter().filter(|o| o.made == made).collect();
+        let tilt = tilt_scores(&own).into_iter().find(|s| s.method == Method::Together);
+        let tilt = tilt.map_or_else(
+            || "the tilt is not told".to_owned(),
+            |s| format!("the tilt is within its 95 % interval in {:.0} % of {} components", 100.0 * s.coverage, s.count),
+        );
+        let scores = rule_scores(&own);
+        for s in scores.iter().filter(|s| s.rule == Rule::Verdict && !own.is_empty()) {
+            out.push(format!(
+                "{} ({} images): {tilt}; false alarms {} of {}, missed {} of {}.",
+                made.name(),
+                own.len(),
+                count(s.false_alarms, s.unpolarized),
+                s.unpolarized,
+                count(s.missed, s.polarized),
+                s.polarized
+            ));
+        }
+    }
+    let mean = |list: &[&BentOutcome], f: fn(&BentOutcome) -> f64| {
+        (list.iter().map(|b| f(b).powi(2)).sum::<f64>() / list.len().max(1) as f64).sqrt()
+    };
+    let mut bends: Vec<f64> = bent.iter().map(|b| b.stand.bend_mrad[0]).collect();
+    bends.sort_by(f64::total_cmp);
+    bends.dedup();
+    for bend in bends {
+        let own: Vec<&BentOutcome> = bent.iter().filter(|b| b.stand.bend_mrad[0] == bend).collect();
+        out.push(format!(
+            "Foils bent by ±{bend} mrad ({} images): the bend changes the shift by {:.2} pm rms over the image, of which its fit leaves {:.2}; it is \
+             called very strong in {}.",
+            own.len(),
+            mean(&own, |b| b.true_change_pm),
+            mean(&own, |b| b.left_change_pm),
+            own.iter().filter(|b| b.evidence > 10.0).count()
+        ));
+    }
+    out
+}
+
+fn count(fraction: f64, of: usize) -> usize {
+    if of == 0 { 0 } else { (fraction * of as f64).round() as usize }
 }
 
 /// The page of a trial of the verdict.
@@ -324,8 +441,13 @@ pub fn verdict_page(
             (
                 "Truth".to_owned(),
                 format!(
-                    "{}, {} nm, defocus {} nm, source {} Å, row jitter {} pm",
-                    truth.structure, truth.thickness_nm, truth.defocus_nm, truth.source_fwhm_angstrom, truth.row_jitter_pm
+                    "{}, {:?} nm, defocus {} nm, source {} to {} Å, row jitter {} pm",
+                    truth.structure,
+                    truth.thickness_nm,
+                    truth.defocus_nm,
+                    truth.source_fwhm_angstrom[0],
+                    truth.source_fwhm_angstrom[1],
+                    truth.row_jitter_pm
                 ),
             ),
             (

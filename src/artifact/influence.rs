@@ -1,0 +1,152 @@
+//! How the noise of pixels becomes errors of a mean cell's readings: each pixel's influence on each reading, and their covariance; pm.
+//!
+//! A reading changes by Σ G(u, v) δI / n over the n pixels of a mean cell, G being its influence function (Hampel, J. Am. Stat. Assoc. 69 (1974)
+//! 383), the gradient of the reading to the cell's Fourier coefficients turned into a function of the place. What the pixels are off the mean cell
+//! by then gives the error of every reading and how they err together, whatever the noise: electrons, jitter that a row shares, texture that
+//! a cell shares. Pairs of pixels of neighbouring rows or of one cell count as erring together (two-way clustering: Cameron, Gelbach and Miller,
+//! J. Bus. Econ. Stat. 29 (2011) 238; rows with the weights of Newey and West, Econometrica 55 (1987) 703).
+
+use super::ArtifactError;
+use super::library::TiltLibrary;
+use super::mean_cell::{MeanCell, corners};
+use super::reading::{Reading, Ruler, VECTORS, read_cells};
+use crate::image::FourierImage;
+use num_complex::Complex64;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::f64::consts::TAU;
+
+/// Readings whose error is told: the shift and the signs of tilt.
+pub(super) const READ: usize = 2 * VECTORS;
+/// Points of the table of influence along each edge of the cell.
+const TABLE: usize = 64;
+/// Highest frequency whose influence counts: those of a mean cell.
+const HIGHEST: i32 = 7;
+
+/// A covariance of the readings.
+pub(super) type Covariance = [[f64; READ]; READ];
+
+/// Root mean square of an image about its mean: the unit of intensity, for readings know neither gain nor offset.
+fn contrast(image: &FourierImage) -> f64 {
+    image.iter().filter(|(h, k, _)| (*h, *k) != (0, 0)).map(|(_, _, c)| c.norm_sqr()).sum::<f64>().sqrt()
+}
+
+/// What a change of the mean cell's intensity at a place, in units of its contrast, does to each reading.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Influence(Vec<[f64; READ]>);
+
+impl Influence {
+    /// From the simulated upright image at the middle of a library's settings.
+    pub fn new(library: &TiltLibrary, source_fwhm_angstrom: f64, ruler: &Ruler) -> Result<Self, ArtifactError> {
+        let [t, f] = [library.header.thickness_nm.len() / 2, library.header.conditions.defocus_nm.len() / 2];
+        let (image, cell) = library.mean_cell([0, t, f], None, source_fwhm_angstrom);
+        let failed = |source| ArtifactError::Column { thickness_nm: library.header.thickness_nm[t], x: 0.0, y: 0.0, source };
+        // Places are counted from the middle of the A columns, as in a mean cell.
+        let n = cell.a_angstrom.len().max(1) as f64;
+        let middle = [0, 1].map(|c| cell.a_angstrom.iter().map(|a| a[c]).sum::<f64>() / n);
+        let [b1, b2] = image.reciprocal();
+        let contrast = contrast(&image);
+        let step = 1e-4 * contrast;
+        let slope = |h: i32, k: i32, unit: Complex64| -> Result<[f64; READ], ArtifactError> {
+            let g = [0, 1].map(|i| f64::from(h) * b1[i] + f64::from(k) * b2[i]);
+            let phase = Complex64::cis(-TAU * (g[0] * middle[0] + g[1] * middle[1]));
+            let read = |sign: f64| {
+                let mut moved = image.clone();
+                let change = unit * phase * (sign * step);
+                moved.add(h, k, change);
+                moved.add(-h, -k, change.conj());
+                read_cells(&moved, std::slice::from_ref(&cell), [0.0; 2], ruler).map(Reading::to_list).map_err(failed)
+            };
+            let (plus, minus) = (read(1.0)?, read(-1.0)?);
+            Ok(std::array::from_fn(|i| (plus[i] - minus[i]) / 2e-4))
+        };
+        let [h_max, k_max] = image.limits().map(|l| (l as i32).min(HIGHEST));
+        let half: Vec<(i32, i32)> =
+            (0..=k_max).flat_map(|k| (-h_max..=h_max).map(move |h| (h, k))).filter(|(h, k)| *k > 0 || *h > 0).collect();
+        let slopes = half
+            .par_iter()
+            .map(|&(h, k)| Ok(((h, k), slope(h, k, Complex64::new(1.0, 0.0))?, slope(h, k, Complex64::new(0.0, 1.0))?)))
+            .collect::<Result<Vec<_>, ArtifactError>>()?;
+        let point = |i: usize| {
+            let [u, v] = [i % TABLE, i / TABLE].map(|n| n as f64 / TABLE as f64);
+            let mut sum = [0.0; READ];
+            for ((h, k), re, im) in &slopes {
+                let (sin, cos) = (TAU * (f64::from(*h) * u + f64::from(*k) * v)).sin_cos();
+                sum.iter_mut().zip(re.iter().zip(im)).for_each(|(s, (re, im))| *s += re * cos - im * sin);
+            }
+            sum
+        };
+        Ok(Self((0..TABLE * TABLE).into_par_iter().map(point).collect()))
+    }
+
+    /// Covariance of the readings of a mean cell; `lattice_px` is the edge of a cell.
+    pub(super) fn covariance(&self, mean: &MeanCell, pixels: &[f32], width: usize, lattice_px: f64) -> Covariance {
+        let cells = mean.residuals(pixels, width);
+        let count = cells.iter().map(Vec::len).sum::<usize>().max(1) as f64 * contrast(&mean.image);
+        let lag = (0.25 * lattice_px).round().max(1.0) as usize;
+        // What each row of each cell adds to the readings.
+        let rows_of_cells: Vec<BTreeMap<usize, [f64; READ]>> = cells
+            .par_iter()
+            .map(|residuals| {
+                let mut rows: BTreeMap<usize, [f64; READ]> = BTreeMap::new();
+                for r in residuals {
+                    let sum = rows.entry(r.row).or_insert([0.0; READ]);
+                    for (point, weight) in corners(TABLE, r.place) {
+                        let change = weight * r.value / count;
+                        sum.iter_mut().zip(&self.0[point]).for_each(|(s, g)| *s += change * g);
+                    }
+                }
+                rows
+            })
+            .collect();
+        let mut rows: BTreeMap<usize, [f64; READ]> = BTreeMap::new();
+        let (mut within, mut shared) = ([[0.0; READ]; READ], [[0.0; READ]; READ]);
+        for cell in &rows_of_cells {
+            let mut whole = [0.0; READ];
+            for (row, own) in cell {
+                let sum = rows.entry(*row).or_insert([0.0; READ]);
+                sum.iter_mut().zip(own).for_each(|(s, v)| *s += v);
+                whole.iter_mut().zip(own).for_each(|(s, v)| *s += v);
+            }
+            add_product(&mut within, &whole, &whole);
+            add_rows(&mut shared, cell, lag);
+        }
+        let mut along = [[0.0; READ]; READ];
+        add_rows(&mut along, &rows, lag);
+        combined(&along, &within, &shared)
+    }
+}
+
+/// Rows' covariance plus cells' less what both count. A variance that comes out below nine tenths of the rows' own, as few cells make it, is held there.
+fn combined(along: &Covariance, within: &Covariance, shared: &Covariance) -> Covariance {
+    let mut out = *along;
+    for i in 0..READ {
+        (0..READ).for_each(|j| out[i][j] += within[i][j] - shared[i][j]);
+    }
+    for i in 0..READ {
+        let least = 0.9 * along[i][i];
+        if out[i][i] < least {
+            out[i][i] = least;
+        }
+    }
+    out
+}
+
+/// Adds sum over rows p, q of w(|p − q|) y_p y_qᵀ with w = 1 − |p − q| / (lag + 1).
+fn add_rows(out: &mut Covariance, rows: &BTreeMap<usize, [f64; READ]>, lag: usize) {
+    for (row, own) in rows {
+        // The weighted sum over the rows about it.
+        let mut about = [0.0; READ];
+        for (other, values) in rows.range(row.saturating_sub(lag)..=row + lag) {
+            let weight = 1.0 - other.abs_diff(*row) as f64 / (lag + 1) as f64;
+            about.iter_mut().zip(values).for_each(|(s, v)| *s += weight * v);
+        }
+        add_product(out, own, &about);
+    }
+}
+
+fn add_product(out: &mut Covariance, a: &[f64; READ], b: &[f64; READ]) {
+    for (row, a) in out.iter_mut().zip(a) {
+        row.iter_mut().zip(b).for_each(|(s, b)| *s += a * b);
+    }
+}
