@@ -11,7 +11,7 @@ use crate::image::{FourierImage, Radiance, Raster, SourceShape};
 use crate::microscope::{Aberrations, AnnularDetector, Beam, Probe};
 use crate::multislice::Device;
 use crate::potential::Factors;
-use crate::scene::{Fidelity, Imaging, Library, LibraryAxes, Motion, MultisliceImage, Phase, Scene, SceneImage, SceneSettings};
+use crate::scene::{Fidelity, Imaging, Library, LibrarySpan, Motion, MultisliceImage, Phase, Scene, SceneImage, SceneSettings, View};
 use std::sync::Arc;
 
 /// Cells of the scene that is computed; it repeats seamlessly over the image.
@@ -57,11 +57,13 @@ fn judged(
     let imaging = trial.imaging();
     let image: Box<dyn Radiance + Send> = match fidelity {
         Fidelity::Library => {
-            let axes = (0..scene.materials.len()).filter_map(|m| LibraryAxes::covering(&[&scene], m));
+            let view = View { detector: 0, defocus_angstrom: imaging.probe.aberrations.defocus_angstrom() };
+            let spans = (0..scene.materials.len()).filter_map(|m| LibrarySpan::of(&scene, m, view.defocus_angstrom));
+            let axes = spans.map(|span| span.axes());
             let made =
                 axes.zip(&scene.materials).map(|(axes, material)| Library::compute(material, &axes, &imaging, &|_| {}).map(Arc::new));
             let libraries = made.collect::<Result<Vec<_>, _>>()?;
-            Box::new(repeated(&SceneImage::new(scene.clone(), libraries, 0, SourceShape::default())?, &scene))
+            Box::new(repeated(&SceneImage::new(scene.clone(), libraries, view, SourceShape::default())?, &scene))
         }
         Fidelity::Multislice => Box::new(MultisliceImage::compute(&scene, &imaging, &|_| {})?.swap_remove(0)),
     };
