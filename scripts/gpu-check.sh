@@ -14,10 +14,12 @@ if [ -d programs ]; then
     mistilt=programs/mistilt test=programs/it bench=programs/cuda
 else
     cargo build --release --quiet
-    executable() { cargo "$@" --message-format=json 2>/dev/null | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1; }
+    # The program of a name among those that cargo built.
+    executable() { local name=$1; shift; cargo "$@" --message-format=json 2>/dev/null | sed -n "s/.*\"executable\":\"\([^\"]*\/$name-[^\"]*\)\".*/\1/p" | tail -1; }
     mistilt=target/release/mistilt
-    test=$(executable test --release --test it --no-run)
-    bench=$(executable bench --bench cuda --no-run)
+    test=$(executable it test --release --test it --no-run)
+    bench=$(executable cuda bench --bench cuda --no-run)
+    [ -n "$test" ] && [ -n "$bench" ] || { echo 'the tests or the bench do not build' >&2; exit 1; }
 fi
 
 if [ "${1:-}" = --pack ]; then
