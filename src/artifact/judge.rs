@@ -7,11 +7,12 @@ use super::evidence::{Observed, Scan, find_reference, observe, source_of_width};
 use super::influence::Influence;
 use super::library::TiltLibrary;
 use super::mean_cell::{Axes, MeanCell};
-use super::posterior::{Evidence, Method, Moments, Posterior, TiltEstimate, Witness};
+use super::posterior::{Moments, Posterior, TiltEstimate};
 use super::reading::read_cells;
 use super::regions::{FEWEST_CELLS, Region, region, regions};
 use super::response::ResponseTable;
 use super::verdict::{Call, CellVerdict, Options, ReferenceCells, RegionVerdict, Verdict};
+use super::witness::{Evidence, Method, Witness};
 use crate::columns::{ColumnLattice, Zone};
 use crate::polarization::PolarizationMap;
 

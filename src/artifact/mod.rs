@@ -1,15 +1,18 @@
 //! What a mis-tilt can fake: sensitivity of the shift to tilt, tilt read from the image itself, correction, bound and verdict; pm and mrad.
 
 pub mod asymmetry;
+mod at_tilt;
 mod bend;
 mod bound;
 mod conditions;
 mod cubic;
 mod error;
+mod error_modes;
 mod evidence;
 mod influence;
 mod judge;
 mod library;
+mod likelihood;
 mod mean_cell;
 pub mod mosaic;
 mod posterior;
@@ -20,6 +23,7 @@ pub mod scores;
 mod sensitivity;
 pub mod trial;
 mod verdict;
+mod witness;
 pub mod words;
 
 pub use bend::Bend;
@@ -32,9 +36,10 @@ pub use influence::Influence;
 pub use judge::{Libraries, Prepared, judge};
 pub use library::{CellPlaces, Header, TiltLibrary};
 pub use mean_cell::{Axes, MeanCell};
-pub use posterior::{Beliefs, Evidence, Method, Moments, Posterior, TiltEstimate, Witness};
+pub use posterior::{Moments, Posterior, TiltEstimate};
 pub use reading::{Reading, Ruler, read_cells};
 pub use regions::{FEWEST_CELLS, Region, region, regions};
 pub use response::{Node, Response, ResponseTable, Setting};
 pub use sensitivity::{Sensitivity, sensitivities};
 pub use verdict::{Call, CellVerdict, Options, ReferenceCells, RegionVerdict, Verdict};
+pub use witness::{Beliefs, Evidence, Method, Witness};

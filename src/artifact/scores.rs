@@ -1,8 +1,8 @@
 //! Scores of a trial: is the tilt recovered within its own interval, how often does each rule raise a false alarm or miss a polarization, and how
 //! far is it from the truth: the map as measured, the mean subtracted, the verdict, networks; pm and mrad.
 
-use super::posterior::Method;
 use super::trial::{NetworkOutcome, Outcome, RegionOutcome};
+use super::witness::Method;
 use serde::{Deserialize, Serialize};
 
 /// How one kind of evidence did over many images.

@@ -2,10 +2,10 @@
 
 use super::judge::Prepared;
 use super::mosaic::{Mosaic, Pattern, Stand};
-use super::posterior::Method;
 use super::reading::{Ruler, read_shift};
 use super::regions::region;
 use super::verdict::Call;
+use super::witness::Method;
 use super::{ArtifactError, TiltLibrary, Verdict};
 use crate::columns::FindOptions;
 use crate::detection::{Camera, FrameKey};

@@ -3,8 +3,9 @@
 use super::bend::Bend;
 use super::bound::CommonTilt;
 use super::mean_cell::Axes;
-use super::posterior::{Beliefs, Moments, TiltEstimate};
+use super::posterior::{Moments, TiltEstimate};
 use super::reading::{Reading, Ruler};
+use super::witness::Beliefs;
 use serde::{Deserialize, Serialize};
 
 /// What is asked.

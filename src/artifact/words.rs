@@ -1,7 +1,7 @@
 //! The verdict in words, a sentence a region and some for the image; pm, mrad, image axes x right and y down.
 
-use super::posterior::Method;
 use super::verdict::{Call, RegionVerdict, Verdict};
+use super::witness::Method;
 
 /// Names of directions: Miller indices of the lattice where the zone is known, else an angle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -59,15 +59,7 @@ pub fn coverage(tests: &[(&str, &Reliability)]) -> Result<Figure, ReportError> {
     };
     let mut series: Vec<Series> = tests.iter().map(observed).collect();
     let ends = if series.iter().all(|s| s.x.is_empty()) { Vec::new() } else { vec![0.0, 1.0] };
-    series.push(Series {
-        label: "as predicted".into(),
-        y: ends.clone(),
-        x: ends,
-        spread: Spread::None,
-        line: true,
-        markers: false,
-        dashed: true,
-    });
+    series.push(diagonal("as predicted", ends));
     let chart = LineChart {
         title: "Part of the labels within central intervals of the predicted Gaussian".into(),
         x_label: "part that should lie in the interval".into(),
@@ -79,6 +71,11 @@ pub fn coverage(tests: &[(&str, &Reliability)]) -> Result<Figure, ReportError> {
         ..LineChart::default()
     };
     chart.draw()
+}
+
+/// The line on which both axes agree.
+fn diagonal(label: &str, ends: Vec<f64>) -> Series {
+    Series { label: label.into(), y: ends.clone(), x: ends, spread: Spread::None, line: true, markers: false, dashed: true }
 }
 
 /// The error of windows against the σ that was predicted for them: one row of points for each kind of test, by its name.
@@ -102,15 +99,7 @@ pub fn error_against_sigma(tests: &[(&str, &Reliability)]) -> Result<Figure, Rep
     } else {
         vec![sigmas().fold(f64::INFINITY, f64::min), sigmas().fold(f64::NEG_INFINITY, f64::max)]
     };
-    series.push(Series {
-        label: "error = σ".into(),
-        y: ends.clone(),
-        x: ends,
-        spread: Spread::None,
-        line: true,
-        markers: false,
-        dashed: true,
-    });
+    series.push(diagonal("error = σ", ends));
     let chart = LineChart {
         title: "Error of the predictions against their predicted standard deviation".into(),
         x_label: "predicted σ of a component (pm)".into(),
