@@ -35,7 +35,7 @@ pub struct Witness {
     pub shift_pm: [f64; 2],
     /// Covariance of the mean, pm².
     pub covariance_pm2: [f64; 3],
-    /// Signs of tilt in its mean cell (a [`Reading`] without its shift, widths and heights), and the Cholesky factor of their covariance.
+    /// Signs of tilt in its mean cell (a [`Reading`](super::reading::Reading) without its shift, widths and heights), and the Cholesky factor of their covariance.
     pub signs: Option<([f64; SIGNS], Cholesky<SIGNS>)>,
     /// Cells.
     pub cells: usize,

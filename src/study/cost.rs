@@ -10,7 +10,7 @@ use super::plan::{Place, Plan, Propagation};
 use super::run::{self, KEPT};
 use super::spec::{Method, Point};
 use crate::image::FourierImage;
-use crate::multislice::{Engine, ImageStack, InitialWaves, ScatteringStudy};
+use crate::multislice::{Engine, Illumination, ImageStack, InitialWaves, ScatteringStudy};
 use crate::numerics::grid::norm;
 use crate::specimen::{FrozenPhonons, Sign, Slice};
 use num_complex::Complex64;
@@ -153,9 +153,8 @@ impl Size {
         let transmissions = batches * if at_rest { classes * p.specimen.stack.planes.len() as f64 } else { configurations * slices };
         let cell = p.setting.grid.cell_angstrom;
         let raster: f64 = p.setting.grid.reciprocal().iter().zip(p.k_points()).map(|(b, n)| norm(*b) / n as f64).sum();
-        let coefficients = |i: &crate::multislice::Illumination| -> f64 {
-            cell.iter().map(|a| 2.0 * (2.0 * (i.probe.radius() + raster) * norm(*a)).ceil() + 1.0).product()
-        };
+        let coefficients =
+            |i: &Illumination| -> f64 { cell.iter().map(|a| 2.0 * (2.0 * (i.probe.radius() + raster) * norm(*a)).ceil() + 1.0).product() };
         let images_bytes = 16.0 * p.illuminations.iter().map(coefficients).sum::<f64>() * (p.exits.len() * p.detectors.len()) as f64;
         let groups = compute::scattering_matrix(p).group_count() as f64;
         // The atoms and settings in the entry's head.
@@ -194,9 +193,9 @@ impl Size {
         let waves = self.waves * self.points * (wide + 16.0);
         let transmissions = (self.slices * self.points * wide).min(64e6);
         let pairs = p.phonons().map_or(1.0, |f| f.1 as f64);
-        let in_flight = self.classes.min(5.0 * threads as f64) * self.images_bytes * pairs;
-        // Sums so far, the sums of the blocks at hand, and their bytes on the way to disk.
-        PROGRAM + busy * (waves + transmissions) + in_flight + 4.0 * self.groups * self.images_bytes
+        let in_flight = self.classes.min(4.0 * threads as f64) * self.images_bytes * pairs;
+        // Sums so far, and their bytes on the way to disk.
+        PROGRAM + busy * (waves + transmissions) + in_flight + 2.0 * self.groups * self.images_bytes
     }
 }
 
@@ -220,7 +219,8 @@ impl Calibration {
 }
 
 fn calibrate_one(p: &Propagation) -> Result<Calibration, RunError> {
-    let study = ScatteringStudy { phonons: None, k_points: [1, 1], ..compute::scattering_matrix(p) };
+    // Up to sixteen k-points each is a block of its own; on a coarser grid more beams would touch the aperture's edge.
+    let study = ScatteringStudy { phonons: None, k_points: p.k_points().map(|n| n.min(4)), ..compute::scattering_matrix(p) };
     let engine = study.engine()?;
     let mut c = waves(p, engine.as_ref())?;
     if p.shared.simulation.method == Method::ScatteringMatrix {
@@ -259,21 +259,40 @@ fn waves(p: &Propagation, engine: &dyn Engine) -> Result<Calibration, RunError> 
     Ok(Calibration { step: step / work, transmission: (both - step).max(0.0), read, ..Calibration::default() })
 }
 
-/// Contraction and layout, from one illumination with three exits and with one.
+/// Reading, contraction and layout, from one tilt and several, with three exits and with one.
 fn exits(p: &Propagation, study: &ScatteringStudy<'_>, engine: &dyn Engine, c: &mut Calibration) -> Result<(), RunError> {
-    let one = |exits: Vec<usize>| -> Result<f64, RunError> {
-        let study = ScatteringStudy { exits, illuminations: p.illuminations[..1].to_vec(), ..study.clone() };
-        let start = Instant::now();
-        study.sum_blocks(engine, &[0], &|_| (), &|| false)?;
-        Ok(start.elapsed().as_secs_f64())
+    const SEVERAL: usize = 4;
+    let mut tilts: Vec<Illumination> = Vec::new();
+    for illumination in &p.illuminations {
+        if tilts.len() < SEVERAL && tilts.iter().all(|known| known.specimen_tilt_mrad != illumination.specimen_tilt_mrad) {
+            tilts.push(illumination.clone());
+        }
+    }
+    let timed = |tilts: &[Illumination], exits: Vec<usize>| -> Result<f64, RunError> {
+        let study = ScatteringStudy { exits, illuminations: tilts.to_vec(), ..study.clone() };
+        let mut least = f64::INFINITY;
+        // The first is slower than the rest.
+        for _ in 0..3 {
+            let start = Instant::now();
+            study.sum_blocks(engine, &[0], &|_| (), &|| false)?;
+            least = least.min(start.elapsed().as_secs_f64());
+        }
+        Ok(least)
     };
     let area = crate::numerics::grid::area(p.setting.grid.cell_angstrom).abs();
     let waves = std::f64::consts::PI * p.illuminations[0].probe.radius().powi(2) * area;
-    let read = waves * p.setting.grid.len() as f64 * c.read;
-    let (three, last) = (one(vec![1, 2, 3])?, one(vec![3])?);
-    c.contraction = (0.5 * (three - last) - read).max(0.0);
-    let steps = 3.0 * (waves * p.setting.grid.len() as f64 * c.step + c.transmission);
-    c.layout = (last - steps - read - c.contraction).max(0.0);
+    let points = waves * p.setting.grid.len() as f64;
+    let last = timed(&tilts[..1], vec![3])?;
+    let an_exit = 0.5 * (timed(&tilts[..1], vec![1, 2, 3])? - last).max(0.0);
+    c.contraction = an_exit - points * c.read;
+    if tilts.len() > 1 {
+        // What one more tilt adds to an exit is contraction; the rest of an exit comes once, whatever the number of tilts.
+        let several = 0.5 * (timed(&tilts, vec![1, 2, 3])? - timed(&tilts, vec![3])?);
+        c.contraction = ((several - an_exit) / (tilts.len() - 1) as f64).clamp(0.0, an_exit);
+        c.read = (an_exit - c.contraction) / points;
+    }
+    c.contraction = c.contraction.max(0.0);
+    c.layout = (last - 3.0 * (points * c.step + c.transmission) - an_exit).max(0.0);
     Ok(())
 }
 

@@ -5,10 +5,12 @@
 use super::RunError;
 use super::dataset_run::{self, DatasetPlan, Means, Part};
 use super::frames::{Frames, FramesPlan};
-use super::learning::{Arrangement, Workshop, learn};
+use super::learning::{Arrangement, MOST_MAPS, Workshop, learn};
+use super::scene::SceneJob;
 use super::scene_gallery::{Request, gallery};
 use super::spec::{Point, PointConfig, Study};
 use crate::multislice::DeviceChoice;
+use crate::numerics::grid::Grid;
 use std::cell::Cell;
 use std::path::Path;
 use std::time::Instant;
@@ -38,6 +40,8 @@ pub struct SceneCost {
 const PROGRAM: f64 = 30e6;
 /// Page and figures of a usual learning study, bytes.
 const PAGE: f64 = 3e6;
+/// A map of truth, prediction and difference as figure and in the page, bytes.
+const MAP: f64 = 2.5e6;
 /// Most samples of a dataset that are looked at for what it ranges over.
 const LOOKED_AT: u64 = 200;
 /// Side of a picture's pixel in a gallery, Å.
@@ -130,8 +134,18 @@ fn dataset(study: &Study, threads: usize, folder: &Path) -> Result<SceneCost, Ru
         let offsets = own.min(2.0) * 8.0;
         let one = cost.library_seconds / (own * structures);
         cost.check_seconds = one * (2.0 * 64.0 * 2.0 + offsets * (structures.min(3.0) + 1.0)) / 2.0;
+        cost.memory_bytes = cost.memory_bytes.max(PROGRAM + frames.bytes() + threads as f64 * strip_bytes(&looked_at[0].0)?);
     }
     Ok(cost)
+}
+
+/// The waves of a strip of eight cells on one thread, in single precision and as they are read, bytes.
+fn strip_bytes(config: &PointConfig) -> Result<f64, RunError> {
+    let Some(job) = SceneJob::new(config)? else { return Ok(0.0) };
+    let [ax, ay, _] = job.scene.materials[0].edges_angstrom;
+    let grid = Grid::for_pixel([[ax, 0.0], [0.0, ay]], job.imaging.pixel_angstrom);
+    let waves = std::f64::consts::PI * job.imaging.probe.radius().powi(2) * ax * ay;
+    Ok(8.0 * waves * 8.0 * grid.len() as f64 * (8.0 + 16.0))
 }
 
 fn networks(study: &Study, threads: usize) -> Result<SceneCost, RunError> {
@@ -144,7 +158,7 @@ fn networks(study: &Study, threads: usize) -> Result<SceneCost, RunError> {
         images: all.len() as u64,
         networks: trainings.len() as u64 * repeats,
         memory_bytes: PROGRAM,
-        disk_bytes: PAGE,
+        disk_bytes: PAGE + if settings.maps { MAP * points.len().min(MOST_MAPS) as f64 } else { 0.0 },
         ..SceneCost::default()
     };
     let frames = libraries(&all, threads, &mut cost)?;

@@ -46,7 +46,8 @@ impl Vault {
                 e.is_ok_and(|e| is_temporary(&e.path()) || e.file_name() == TAG || e.file_name() == LIBRARIES)
             };
             let empty = fs::read_dir(root).is_ok_and(|mut entries| entries.all(begun));
-            if fs::symlink_metadata(root).is_ok() && !empty {
+            // One that others began since we looked may hold entries already.
+            if fs::symlink_metadata(root).is_ok() && !empty && !Self::stands_at(root) {
                 return Err(RunError::NotAStore { path: root.to_owned() });
             }
             fs::create_dir_all(root).map_err(RunError::disk(root))?;

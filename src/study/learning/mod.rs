@@ -13,6 +13,6 @@ mod tell;
 pub use arrange::{Arrangement, Group, Row, TrainedAt};
 pub use certainty::Certainty;
 pub use records::LearningRecord;
-pub use run::{Keep, Kept, Learnt, NetworkInputs, PointMap, Workshop, learn};
+pub use run::{Keep, Kept, Learnt, MOST_MAPS, NetworkInputs, PointMap, Workshop, learn};
 pub use score::Score;
 pub use tell::{LearningOutcome, run, step_count};

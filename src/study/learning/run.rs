@@ -18,7 +18,7 @@ use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 
 /// Points whose maps are kept to be drawn.
-const MOST_MAPS: usize = 12;
+pub const MOST_MAPS: usize = 12;
 
 /// Labels that spread by less than this have nothing in them to learn, pm.
 const LEAST_SPREAD_PM: f64 = 1e-3;
