@@ -1,16 +1,17 @@
 //! From an image and its polarization map to evidence on its tilt: regions, their mean cells, and the signs of tilt in them; pm, crystal axes.
 
 use super::ArtifactError;
-use super::influence::{Covariance, Influence};
+use super::influence::{Covariance, Influence, READ};
 use super::library::TiltLibrary;
 use super::mean_cell::{Axes, MeanCell};
 use super::reading::{COMPONENTS, Reading, Ruler, read_cells};
-use super::regions::Region;
+use super::regions::{Region, student};
 use super::response::ResponseTable;
 use super::witness::{SIGNS, Witness};
 use crate::numerics::least_squares::Cholesky;
 use crate::polarization::PolarizationMap;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 
 /// Fewest cells whose mean shows the shape of a column.
 const FEWEST_CELLS_FOR_SHAPE: usize = 16;
@@ -42,6 +43,20 @@ pub struct Observed {
     pub witness: Witness,
     /// Readings of the mean cell; `None` where it could not be made or read.
     pub reading: Option<Reading>,
+    /// Shift of the mean cell, less any bend, and its covariance, pm and pm²; `None` where its error is not known.
+    pub shift_of_mean: Option<([f64; 2], [f64; 3])>,
+}
+
+impl Observed {
+    /// The evidence with its shift read from the mean cell. Its error comes from all rows of pixels, and the error of the mean over the map from
+    /// the few rows of cells that a region has, which tell it badly; but a mean cell is smeared where polarization changes.
+    #[must_use]
+    pub fn by_mean_cell(self) -> Witness {
+        match self.shift_of_mean {
+            Some((shift_pm, covariance_pm2)) => Witness { shift_pm, covariance_pm2, ..self.witness },
+            None => self.witness,
+        }
+    }
 }
 
 /// Looks at one region. `shift_pm` and its covariance are those of the image's axes, with any bend taken out.
@@ -67,15 +82,26 @@ pub fn observe(
     let mean = (region.cells.len() >= FEWEST_CELLS_FOR_SHAPE)
         .then(|| MeanCell::new(scan.pixels, scan.width, scan.map, &region.cells, &scan.axes))
         .flatten();
-    let Some(mean) = mean else { return Observed { witness, reading: None } };
+    let Some(mean) = mean else { return Observed { witness, reading: None, shift_of_mean: None } };
     let reading = read_cells(&mean.image, std::slice::from_ref(&mean.places), [0.0; 2], ruler).ok().filter(Reading::is_whole);
+    let mut shift_of_mean = None;
     if let (Some(reading), Some(influence), true) = (reading, influence, table.shows_shape()) {
         let noise = influence.covariance(&mean, scan.pixels, scan.width, scan.map.lattice_a_px);
-        let noise = beyond_linear(scan, region, ruler, &reading, noise);
-        witness.signs =
-            noise.and_then(|noise| factor(&noise, table, exchanged, shape_true_to_mrad)).map(|factor| (signs_of(reading), factor));
+        if let Some(noise) = beyond_linear(scan, region, ruler, &reading, noise) {
+            let bend = scan.axes.to_crystal(bend_pm);
+            let mean = [0, 1].map(|c| reading.shift_pm[c] - bend[c]);
+            let few = student(freedom_of_rows(scan.map, region) - 1.0).powi(2);
+            shift_of_mean = Some((mean, [noise[0][0], noise[0][1], noise[1][1]].map(|c| c * few)));
+            witness.signs = factor(&noise, table, exchanged, shape_true_to_mrad).map(|factor| (signs_of(reading), factor));
+        }
     }
-    Observed { witness, reading }
+    Observed { witness, reading, shift_of_mean }
+}
+
+/// Rows of pixels of a region that err alone: jitter is shared over the height of a column, a quarter of a cell.
+fn freedom_of_rows(map: &PolarizationMap, region: &Region) -> f64 {
+    let rows: BTreeSet<i64> = region.cells.iter().map(|&c| (map.cells[c].centre_px[1] / map.lattice_a_px).floor() as i64).collect();
+    4.0 * rows.len() as f64
 }
 
 /// The covariance of noise that acts linearly, widened where it does not: by the scatter of the readings of single bands of the region where that is
@@ -88,27 +114,24 @@ fn beyond_linear(scan: &Scan<'_>, region: &Region, ruler: &Ruler, whole: &Readin
         let mean = MeanCell::new(scan.pixels, scan.width, scan.map, cells, &scan.axes)?;
         read_cells(&mean.image, std::slice::from_ref(&mean.places), [0.0; 2], ruler).ok().filter(Reading::is_whole)
     };
-    let readings: Vec<[f64; SIGNS]> = bands.par_iter().map(read).collect::<Option<Vec<_>>>()?.into_iter().map(signs_of).collect();
+    let vectors = |r: Reading| -> [f64; READ] { std::array::from_fn(|i| r.to_list()[i]) };
+    let readings: Vec<[f64; READ]> = bands.par_iter().map(read).collect::<Option<Vec<_>>>()?.into_iter().map(vectors).collect();
     let n = readings.len() as f64;
-    let whole = signs_of(*whole);
+    let whole = vectors(*whole);
     let mean = |i: usize| readings.iter().map(|r| r[i]).sum::<f64>() / n;
     let variance = |i: usize| readings.iter().map(|r| (r[i] - mean(i)).powi(2)).sum::<f64>() / (n * (n - 1.0).max(1.0));
-    // x and y of one sign share their factor: a few bands tell a variance badly.
-    let factor: [f64; SIGNS] = std::array::from_fn(|i| {
+    // x and y of one vector share their factor: a few bands tell a variance badly.
+    let factor: [f64; READ] = std::array::from_fn(|i| {
         let pair = [i & !1, i | 1];
-        let ratio = pair.iter().map(|&k| variance(k) / noise[2 + k][2 + k]).sum::<f64>() / 2.0;
+        let ratio = pair.iter().map(|&k| variance(k) / noise[k][k]).sum::<f64>() / 2.0;
         ratio.max(1.0).sqrt()
     });
-    for i in 0..SIGNS {
-        for j in 0..SIGNS {
-            noise[2 + i][2 + j] *= factor[i] * factor[j];
+    for i in 0..READ {
+        for j in 0..READ {
+            noise[i][j] *= factor[i] * factor[j];
         }
-        let [x, y, ..] = &mut noise;
-        x[2 + i] *= factor[i];
-        y[2 + i] *= factor[i];
-        noise[2 + i][..2].iter_mut().for_each(|v| *v *= factor[i]);
         // A bias grows as the noise's variance does, n times as large in a band.
-        noise[2 + i][2 + i] += ((mean(i) - whole[i]) / (n - 1.0).max(1.0)).powi(2);
+        noise[i][i] += ((mean(i) - whole[i]) / (n - 1.0).max(1.0)).powi(2);
     }
     Some(noise)
 }

@@ -3,6 +3,7 @@
 use super::ArtifactError;
 use super::bend::Bend;
 use super::bound::{Bound, CommonTilt, distance_square};
+use super::doubts::{bend_warning, contradiction, edge_warning};
 use super::evidence::{Observed, Scan, find_reference, observe, source_of_width};
 use super::influence::Influence;
 use super::library::TiltLibrary;
@@ -35,6 +36,7 @@ pub struct Prepared {
     table: ResponseTable,
     reference: Option<ResponseTable>,
     influence: Option<Influence>,
+    influence_of_reference: Option<Influence>,
     bound: Bound,
     options: Options,
     source_fwhm_angstrom: [f64; 2],
@@ -50,9 +52,17 @@ impl Prepared {
         let [low, high] = source_fwhm_angstrom;
         let sources: Vec<f64> = if high > low { vec![low, high] } else { vec![low] };
         let table = ResponseTable::new(libraries.film, &sources, &options.ruler)?;
+        let reference = libraries.reference.map(|l| ResponseTable::new(l, &sources, &options.ruler)).transpose()?;
+        let influence = |library: &TiltLibrary, table: &ResponseTable| {
+            table.shows_shape().then(|| Influence::new(library, 0.5 * (low + high), &options.ruler)).transpose()
+        };
         Ok(Self {
-            influence: if table.shows_shape() { Some(Influence::new(libraries.film, 0.5 * (low + high), &options.ruler)?) } else { None },
-            reference: libraries.reference.map(|l| ResponseTable::new(l, &sources, &options.ruler)).transpose()?,
+            influence: influence(libraries.film, &table)?,
+            influence_of_reference: match libraries.reference.zip(reference.as_ref()) {
+                Some((library, table)) => influence(library, table)?,
+                None => None,
+            },
+            reference,
             bound: Bound::new(&table, options.beliefs.max_tilt_mrad),
             table,
             options: options.clone(),
@@ -105,11 +115,14 @@ impl Prepared {
             let all = r.cells.iter().map(|&c| bend.as_ref().map_or([0.0; 2], |b| b.shift_pm(map.cells[c].centre_px)));
             all.fold([0.0; 2], |s, d| [s[0] + d[0] / n, s[1] + d[1] / n])
         };
-        let look = |r: &Region, table: &ResponseTable| {
-            observe(&scan, r, table, self.influence.as_ref(), &options.ruler, options.beliefs.shape_true_to_mrad, bent(r))
+        let look = |r: &Region, table: &ResponseTable, influence: &Option<Influence>| {
+            observe(&scan, r, table, influence.as_ref(), &options.ruler, options.beliefs.shape_true_to_mrad, bent(r))
         };
-        let observed: Vec<Observed> = found.iter().map(|r| look(r, &self.table)).collect();
-        let reference = reference_region.as_ref().zip(self.reference.as_ref()).map(|(r, table)| (table, look(r, table).witness));
+        let observed: Vec<Observed> = found.iter().map(|r| look(r, &self.table, &self.influence)).collect();
+        let reference = reference_region
+            .as_ref()
+            .zip(self.reference.as_ref())
+            .map(|(r, table)| (table, look(r, table, &self.influence_of_reference).by_mean_cell()));
         let evidence = Evidence {
             table: &self.table,
             reference,
@@ -121,6 +134,7 @@ impl Prepared {
             return Err(ArtifactError::Image("the image holds no evidence on its tilt".to_owned()));
         };
         warnings.extend(contradiction(&posteriors));
+        warnings.extend(edge_warning(&together.estimate, options.beliefs.max_tilt_mrad));
 
         let judged = found.iter().zip(&observed).enumerate();
         let verdicts: Vec<RegionVerdict> =
@@ -225,49 +239,6 @@ fn source_range(scan: &Scan<'_>, film: &TiltLibrary, options: &Options, warnings
     Ok([0.8, 1.2])
 }
 
-fn bend_warning(
-    map: &PolarizationMap,
-    shifts: &[[f64; 2]],
-    found: &[Region],
-    degree: usize,
-    fitted: Option<&Bend>,
-    table: &ResponseTable,
-) -> Option<String> {
-    if degree > 0 {
-        return fitted.is_none().then(|| "The image has too few cells to fit a bent foil; it was taken as flat.".to_owned());
-    }
-    let bend = Bend::fit(map, shifts, &found.iter().collect::<Vec<_>>(), 1).filter(|b| b.evidence > 10.0)?;
-    let rms = bend.rms_pm(found.iter().flat_map(|r| &r.cells).map(|&c| map.cells[c].centre_px));
-    let [[a, _], [_, d]] = table.at(&table.middle()).slope_at([0.0; 2]);
-    let slope = 0.5 * (a.abs() + d.abs());
-    Some(format!(
-        "Within regions the polarization changes slowly over the image, by {rms:.1} pm rms: so would a foil bent by {:.1} mrad rms. \
-         --bend-degree 1 or 2 takes it for tilt; otherwise it is left in.",
-        rms / slope.max(1e-3)
-    ))
-}
-
-/// Kinds of evidence that contradict each other beyond chance.
-fn contradiction(posteriors: &[Posterior]) -> Vec<String> {
-    let mut out = Vec::new();
-    for (i, a) in posteriors.iter().enumerate() {
-        for b in &posteriors[i + 1..] {
-            let (a, b) = (&a.estimate, &b.estimate);
-            let d = [0, 1].map(|c| a.mean_mrad[c] - b.mean_mrad[c]);
-            let sum = [0, 1, 2].map(|c| a.covariance_mrad2[c] + b.covariance_mrad2[c]);
-            if distance_square(d, sum) > 13.8 {
-                out.push(format!(
-                    "The tilts from the {} and from the {} contradict each other beyond chance: is the structure right, and is the reference \
-                     region tilted as the rest is?",
-                    a.method.name(),
-                    b.method.name()
-                ));
-            }
-        }
-    }
-    out
-}
-
 fn to_image(estimate: &TiltEstimate, axes: Axes) -> TiltEstimate {
     TiltEstimate {
         mean_mrad: axes.to_image(estimate.mean_mrad),
@@ -286,7 +257,7 @@ fn moments_to_image(m: Moments, axes: Axes) -> Moments {
 }
 
 /// σ along a direction.
-fn sigma_along([x, y]: [f64; 2], [xx, xy, yy]: [f64; 3]) -> f64 {
+pub(super) fn sigma_along([x, y]: [f64; 2], [xx, xy, yy]: [f64; 3]) -> f64 {
     let length = x.hypot(y).max(f64::MIN_POSITIVE);
     let (u, v) = (x / length, y / length);
     (u * u * xx + 2.0 * u * v * xy + v * v * yy).max(0.0).sqrt()

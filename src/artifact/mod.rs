@@ -6,6 +6,7 @@ mod bend;
 mod bound;
 mod conditions;
 mod cubic;
+mod doubts;
 mod error;
 mod error_modes;
 mod evidence;

@@ -59,7 +59,7 @@ impl Failure {
                 show(&format!("{self}\n"));
                 ExitCode::from(130)
             }
-            Self::Incomplete(_) | Self::Run(RunError::Incomplete { .. }) => {
+            Self::Incomplete(_) | Self::Run(RunError::Incomplete { .. } | RunError::Untrained { .. }) => {
                 show(&format!("incomplete: {self}\n"));
                 ExitCode::from(3)
             }

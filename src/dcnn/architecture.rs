@@ -92,7 +92,7 @@ impl Architecture {
 
     /// An architecture that ships.
     ///
-    /// `small`: 51 thousand parameters, four blocks of one convolution. `large`: 0.3 million, four blocks of two. `atomai-regressor`: a
+    /// `small`: 49 thousand parameters, four blocks of one convolution. `large`: 0.3 million, four blocks of two. `atomai-regressor`: a
     /// baseline laid out as the regressor of `AtomAI` (Ziatdinov et al., Nat. Mach. Intell. 4 (2022) 1101; `RegressorNet` in
     /// `atomai/nets/reg_cls.py`, whose default backbone is `MobileNet`) is with its VGG backbone: blocks
     /// of 1, 1, 2, 2, 2 convolutions that double their channels (Simonyan and Zisserman, arXiv:1409.1556, configuration A), maximum
@@ -101,22 +101,21 @@ impl Architecture {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let blocks = |list: &[(usize, usize)]| list.iter().map(|&(channels, convolutions)| Block { channels, convolutions }).collect();
-        let flat = GlobalPooling::Flatten;
-        let (pooling, mean) = (Pooling::Max, GlobalPooling::Average);
+        let (pooling, global_pooling) = (Pooling::Max, GlobalPooling::Average);
         let ours = |list: &[(usize, usize)], hidden: usize| Self {
             blocks: blocks(list),
             pooling,
-            global_pooling: flat,
+            global_pooling,
             hidden: vec![hidden],
             head: Head::MeanAndVariance,
         };
         match name {
-            "small" => Some(ours(&[(16, 1), (32, 1), (48, 1), (48, 1)], 16)),
+            "small" => Some(ours(&[(16, 1), (32, 1), (48, 1), (64, 1)], 32)),
             "large" => Some(ours(&[(32, 2), (48, 2), (64, 2), (96, 2)], 64)),
             "atomai-regressor" => Some(Self {
                 blocks: blocks(&[(16, 1), (32, 1), (64, 2), (128, 2), (128, 2)]),
                 pooling,
-                global_pooling: mean,
+                global_pooling,
                 hidden: Vec::new(),
                 head: Head::Mean,
             }),
@@ -312,7 +311,7 @@ mod tests {
         for pair in plan.parameters.windows(2) {
             assert_eq!(pair[0].range().end, pair[1].start);
         }
-        assert_eq!(plan.dense_parameters(1)[0].shape, [4, 16]);
+        assert_eq!(plan.dense_parameters(1)[0].shape, [4, 32]);
     }
 
     #[test]
@@ -331,7 +330,8 @@ mod tests {
             let refusal = architecture.plan(size).unwrap_err().to_string();
             assert!(refusal.contains(part), "{refusal}");
         }
-        let wide = Architecture { blocks: vec![Block { channels: 512, convolutions: 1 }], hidden: vec![4096], ..small };
+        let global_pooling = GlobalPooling::Flatten;
+        let wide = Architecture { blocks: vec![Block { channels: 512, convolutions: 1 }], hidden: vec![4096], global_pooling, ..small };
         assert!(wide.plan(256).unwrap_err().to_string().contains("parameters"));
     }
 }

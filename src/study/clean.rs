@@ -4,9 +4,9 @@ use super::RunError;
 use super::plan::Plan;
 use super::run::Session;
 use super::spec::Study;
-use super::stages;
 use super::vault::{Vault, is_temporary, remove_file};
 use super::work::Work;
+use super::{learning, stages};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ pub struct Cleaned {
 }
 
 /// Removes what `scope` says, or, `dry`, says what it would remove. Refuses while processes are at work in the store.
-pub fn clean(study: &Study, plan: &Plan, session: &Session, scope: Scope, dry: bool) -> Result<Cleaned, RunError> {
+pub fn clean(study: &Study, session: &Session, scope: Scope, dry: bool) -> Result<Cleaned, RunError> {
     if !Vault::stands_at(&session.store) {
         return Ok(Cleaned::default());
     }
@@ -40,15 +40,11 @@ pub fn clean(study: &Study, plan: &Plan, session: &Session, scope: Scope, dry: b
     if let Some(holder) = vault.at_work().first() {
         return Err(RunError::Busy { path: session.store.clone(), holder: holder.sentence() });
     }
-    let work = Work::new(study, plan, &vault, &|_| ())?;
-    let addresses = work.all_addresses()?;
-    let own: BTreeSet<PathBuf> = addresses.iter().map(|a| vault.path(a)).collect();
-    let complete: BTreeSet<PathBuf> = work.parts_of_complete_images()?.iter().map(|a| vault.path(a)).collect();
-    let failures: BTreeSet<PathBuf> = addresses.iter().map(|a| vault.failure_path(a)).collect();
+    let Files { own, complete, failures } = Files::of(study, &vault)?;
     let mut cleaned = Cleaned::default();
     for (path, bytes) in vault.walk() {
         let inside = path.strip_prefix(vault.root()).unwrap_or(&path);
-        let entry = stages::ALL.iter().any(|stage| inside.starts_with(stage));
+        let entry = stages::ALL.iter().chain(&learning::STAGES).any(|stage| inside.starts_with(stage));
         let leftover = is_temporary(&path) || inside.starts_with("damaged") || inside.starts_with("locks") || complete.contains(&path);
         let goes = match scope {
             Scope::Leftovers => false,
@@ -64,4 +60,29 @@ pub fn clean(study: &Study, plan: &Plan, session: &Session, scope: Scope, dry: b
         }
     }
     Ok(cleaned)
+}
+
+/// What a study has in a store.
+#[derive(Debug, Default)]
+struct Files {
+    own: BTreeSet<PathBuf>,
+    /// Parts of images that are complete.
+    complete: BTreeSet<PathBuf>,
+    failures: BTreeSet<PathBuf>,
+}
+
+impl Files {
+    fn of(study: &Study, vault: &Vault) -> Result<Self, RunError> {
+        if study.learning.is_some() {
+            return Ok(Self { own: learning::files(study, vault)?, ..Self::default() });
+        }
+        let plan = Plan::new(study.points())?;
+        let work = Work::new(study, &plan, vault, &|_| ())?;
+        let addresses = work.all_addresses()?;
+        Ok(Self {
+            own: addresses.iter().map(|a| vault.path(a)).collect(),
+            complete: work.parts_of_complete_images()?.iter().map(|a| vault.path(a)).collect(),
+            failures: addresses.iter().map(|a| vault.failure_path(a)).collect(),
+        })
+    }
 }

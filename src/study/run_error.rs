@@ -155,6 +155,16 @@ pub enum RunError {
         /// Who works on them.
         at_work: String,
     },
+    /// Not all networks are there.
+    #[error("{missing} of {networks} networks are not trained yet{at_work}; `mistilt study run` trains them")]
+    Untrained {
+        /// Networks that are not there.
+        missing: usize,
+        /// Networks of the study.
+        networks: usize,
+        /// Who works on them.
+        at_work: String,
+    },
     /// The study is not the one that was submitted.
     #[error("the study is not the one that was submitted: {} has changed since; submit it again", .path.display())]
     Changed {
@@ -194,6 +204,7 @@ impl RunError {
                 | Self::Busy { .. }
                 | Self::Batch { .. }
                 | Self::Incomplete { .. }
+                | Self::Untrained { .. }
                 | Self::Interrupted
         ) && !self.is_of_a_device()
     }

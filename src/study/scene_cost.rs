@@ -148,6 +148,13 @@ fn strip_bytes(config: &PointConfig) -> Result<f64, RunError> {
     Ok(8.0 * waves * 8.0 * grid.len() as f64 * (8.0 + 16.0))
 }
 
+/// Most memory that this process had so far, bytes; 0 where the system does not tell.
+fn peak_bytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+    1024.0 * kilobytes.unwrap_or(0.0)
+}
+
 fn networks(study: &Study, threads: usize) -> Result<SceneCost, RunError> {
     let settings = study.learning.clone().unwrap_or_default();
     let arrangement = Arrangement::new(study, &settings);
@@ -167,10 +174,12 @@ fn networks(study: &Study, threads: usize) -> Result<SceneCost, RunError> {
         if kind(&kinds, point).is_none() {
             let (seconds, pixels) = image(&frames, &quick(&point.config, threads), &mut cost)?;
             let timed = time_network(study, point, threads, &frames)?;
-            cost.memory_bytes = cost.memory_bytes.max(PROGRAM + 24.0 * pixels * points.len() as f64 + timed.bytes(point));
+            cost.memory_bytes = cost.memory_bytes.max(PROGRAM + 16.0 * pixels * points.len() as f64 + timed.bytes(point));
             kinds.push((point, Timed { image: seconds, ..timed }));
         }
     }
+    // What was timed held whole libraries and made images of them.
+    cost.memory_bytes = cost.memory_bytes.max(peak_bytes());
     // Every point is of some kind by now.
     let of = |point: usize| kind(&kinds, &points[point]).copied().unwrap_or_default();
     cost.image_seconds = (0..points.len()).map(|p| of(p).image + of(p).measure).sum::<f64>() * repeats as f64;
@@ -248,6 +257,7 @@ fn time_network(study: &Study, point: &Point, threads: usize, frames: &Frames) -
             bytes.set(kept.as_ref().map_or(0.0, |(bytes, _)| bytes.len() as f64));
             kept
         },
+        done: &|_, _| Ok(()),
         progress: &|_| {},
     };
     let start = Instant::now();

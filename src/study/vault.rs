@@ -238,8 +238,12 @@ impl Vault {
 
     /// Where an entry stands.
     pub(super) fn path(&self, address: &Address) -> PathBuf {
-        let key = address.key.to_string();
-        self.root.join(&address.stage).join(&key[..2]).join(key)
+        self.path_of(&address.stage, &address.key.to_string())
+    }
+
+    /// Where the entry of a stage with this key stands.
+    pub(super) fn path_of(&self, stage: &str, key: &str) -> PathBuf {
+        self.root.join(stage).join(key.get(..2).unwrap_or_default()).join(key)
     }
 
     pub(super) fn failure_path(&self, address: &Address) -> PathBuf {

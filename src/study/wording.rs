@@ -9,8 +9,8 @@ pub(super) fn label(axis: &Axis) -> String {
         "specimen_tilt_x_mrad" => "Specimen tilt θx (mrad)".to_owned(),
         "specimen_tilt_y_mrad" => "Specimen tilt θy (mrad)".to_owned(),
         name => {
-            let (stem, unit) = split_unit(name);
-            let mut words = plain(stem);
+            let (_, unit) = split_unit(name);
+            let mut words = quantity(name);
             if let Some(first) = words.get_mut(0..1) {
                 first.make_ascii_uppercase();
             }
@@ -21,13 +21,25 @@ pub(super) fn label(axis: &Axis) -> String {
 
 /// "θx = 10 mrad", "thickness 40 nm".
 pub(super) fn label_value(axis: &Axis, value: &AxisValue) -> String {
-    match axis.column.as_str() {
+    named_value(&axis.column, value)
+}
+
+/// The same by the axis's column.
+pub(super) fn named_value(column: &str, value: &AxisValue) -> String {
+    match column {
         "specimen_tilt_x_mrad" => format!("θx = {} mrad", short(value)),
         "specimen_tilt_y_mrad" => format!("θy = {} mrad", short(value)),
-        name => {
-            let (stem, unit) = split_unit(name);
-            format!("{} {} {unit}", plain(stem), short(value)).trim_end().to_owned()
-        }
+        name => format!("{} {} {}", quantity(name), short(value), split_unit(name).1).trim_end().to_owned(),
+    }
+}
+
+/// What a column is called in a sentence, without its unit.
+pub(super) fn quantity(column: &str) -> String {
+    match column {
+        "specimen_tilt_x_mrad" => "specimen tilt θx".to_owned(),
+        "specimen_tilt_y_mrad" => "specimen tilt θy".to_owned(),
+        "size_lattices" => "window size".to_owned(),
+        name => plain(split_unit(name).0),
     }
 }
 
@@ -68,6 +80,7 @@ pub(super) fn split_unit(name: &str) -> (&str, &str) {
         ("_pa", "pA"),
         ("_hz", "Hz"),
         ("_percent", "%"),
+        ("_lattices", "lattice parameters"),
     ];
     units.into_iter().find_map(|(suffix, unit)| name.strip_suffix(suffix).map(|stem| (stem, unit))).unwrap_or((name, ""))
 }

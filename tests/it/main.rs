@@ -16,6 +16,7 @@ mod house;
 mod image_files;
 mod invariance;
 mod kirkland;
+mod learning_shares;
 mod multislice;
 mod network;
 mod network_commands;

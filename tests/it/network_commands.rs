@@ -58,6 +58,7 @@ size_lattices = 1.0
 validation_fraction = 0.2
 [network]
 channels = [8, 16, 16]
+global_pooling = "flatten"
 hidden = [16]
 [training]
 epochs = 8

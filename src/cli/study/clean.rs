@@ -4,7 +4,6 @@ use super::CleanArgs;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::study::clean::{self, Scope};
-use crate::study::plan::Plan;
 use serde_json::json;
 
 pub(super) fn clean(args: &CleanArgs, output: &mut Output) -> Result<(), Failure> {
@@ -15,8 +14,7 @@ pub(super) fn clean(args: &CleanArgs, output: &mut Output) -> Result<(), Failure
         (_, true) => Scope::Others,
         _ => Scope::Leftovers,
     };
-    let plan = Plan::new(study.points())?;
-    let cleaned = clean::clean(&study, &plan, &session, scope, args.dry_run)?;
+    let cleaned = clean::clean(&study, &session, scope, args.dry_run)?;
     let verb = if args.dry_run { "would be" } else { "were" };
     output.say(&format!(
         "{} files, {:.1} MB, {verb} removed from {}.",

@@ -5,8 +5,10 @@ use super::{SubmitArgs, duration};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::study::plan::Plan;
-use crate::study::run;
-use crate::study::slurm::{self, Request};
+use crate::study::run::{self, Session};
+use crate::study::scene_cost::SceneCost;
+use crate::study::slurm::{self, Request, Submitted};
+use crate::study::{RunError, Study, learning};
 use serde_json::json;
 use std::num::NonZeroUsize;
 
@@ -14,11 +16,11 @@ pub(super) fn submit(args: &SubmitArgs, output: &mut Output) -> Result<(), Failu
     let study = args.results.study.read()?;
     output.say(&headline(&study));
     let session = args.results.session(&study);
-    let plan = Plan::new(study.points())?;
     let threads = args.results.threads.map_or(1, NonZeroUsize::get);
-    let cost = plan.cost(threads)?;
-    let elements = args.elements.map_or_else(|| slurm::elements(cost.seconds, run::block_count(&plan)), NonZeroUsize::get);
-    let each = cost.seconds / elements as f64;
+    let work = Work::of(&study, threads)?;
+    let (seconds, memory_bytes, units) = work.cost;
+    let elements = args.elements.map_or_else(|| slurm::elements(seconds, units), NonZeroUsize::get);
+    let each = seconds / elements as f64;
     let program = std::env::current_exe().map_err(|e| Failure::BadInput(format!("the path of this program is not known ({e})")))?;
     let request = |fingerprint: &str| Request {
         name: format!("mistilt-{}", study.name),
@@ -27,18 +29,18 @@ pub(super) fn submit(args: &SubmitArgs, output: &mut Output) -> Result<(), Failu
         elements,
         threads,
         minutes: args.minutes.unwrap_or_else(|| slurm::minutes(each)),
-        megabytes: args.memory_mb.unwrap_or((1.5 * cost.memory_bytes / 1e6).ceil() as u64 + 200),
+        megabytes: args.memory_mb.unwrap_or((1.5 * memory_bytes / 1e6).ceil() as u64 + 200),
         gres: args.gres.clone(),
         logs: session.target.with_extension("logs"),
         options: args.sbatch.clone(),
     };
     output.say(&format!(
         "about {} on {threads} threads: {elements} elements of about {} each, then a merge",
-        duration(cost.seconds),
+        duration(seconds),
         duration(each)
     ));
     if args.dry_run {
-        let request = request(&run::fingerprint(&study, &plan, &session)?);
+        let request = request(&work.fingerprint(&study, &session)?);
         if output.json {
             return Ok(
                 output.json(&json!({ "elements": elements, "array": request.array_script(), "merge": request.merge_script("ARRAY") }))?
@@ -46,10 +48,41 @@ pub(super) fn submit(args: &SubmitArgs, output: &mut Output) -> Result<(), Failu
         }
         return Ok(output.data(&format!("{}\n{}", request.array_script(), request.merge_script("ARRAY")))?);
     }
-    let (request, submitted) = run::submit(&study, &plan, &session, request)?;
+    let (request, submitted) = work.submit(&study, &session, request)?;
     output.say(&format!("logs go to {}; see how it goes: mistilt study status {}", request.logs.display(), args.results.typed()));
     if output.json {
         return Ok(output.json(&submitted)?);
     }
     Ok(output.data(&format!("array {}\nmerge {}\n", submitted.array, submitted.merge))?)
+}
+
+/// What there is to submit: waves and points, or networks.
+struct Work {
+    /// Of waves; none for networks.
+    plan: Option<Plan>,
+    /// Seconds, bytes of memory, and units that can be computed apart.
+    cost: (f64, f64, usize),
+}
+
+impl Work {
+    fn of(study: &Study, threads: usize) -> Result<Self, RunError> {
+        if study.learning.is_some() {
+            let cost = SceneCost::of(study, threads)?;
+            return Ok(Self { plan: None, cost: (cost.seconds(), cost.memory_bytes, learning::network_count(study)) });
+        }
+        let plan = Plan::new(study.points())?;
+        let cost = plan.cost(threads)?;
+        Ok(Self { cost: (cost.seconds, cost.memory_bytes, run::block_count(&plan)), plan: Some(plan) })
+    }
+
+    fn fingerprint(&self, study: &Study, session: &Session) -> Result<String, RunError> {
+        self.plan.as_ref().map_or_else(|| learning::fingerprint(study), |plan| run::fingerprint(study, plan, session))
+    }
+
+    fn submit(&self, study: &Study, session: &Session, request: impl FnOnce(&str) -> Request) -> Result<(Request, Submitted), RunError> {
+        match &self.plan {
+            Some(plan) => run::submit(study, plan, session, request),
+            None => learning::submit(study, session, request),
+        }
+    }
 }

@@ -1,38 +1,108 @@
-//! `mistilt study run` of a study with `[learning]`: networks trained and tested on its images.
+//! Studies with `[learning]`, whose networks are trained and tested on their images: run, shared out, merged, and how far they are.
 
 use super::super::failure::Failure;
 use super::super::output::Output;
 use super::run::with_threads;
-use crate::study::learning::{self, LearningOutcome};
+use super::status::{at_work, jobs_of, slurm_lines};
+use crate::study::learning::{self, LearningOutcome, LearningStatus};
 use crate::study::run::Session;
-use crate::study::vault::LIBRARIES;
-use crate::study::{RunError, Study, frames};
+use crate::study::share::Share;
+use crate::study::{RunError, Study};
 use serde_json::json;
+use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-/// Runs it; a stop tells how to go on.
-pub(super) fn run(
-    study: &Study,
-    session: &Session,
-    threads: Option<NonZeroUsize>,
-    again: &str,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let start = Instant::now();
-    let bar = output.bar(learning::step_count(study));
-    let result = with_threads(threads, || {
-        let repeats = study.learning.as_ref().map_or(1, |l| u64::from(l.repeats));
-        let settings = study.points().iter().flat_map(|p| (0..repeats).map(|n| (p.config.clone(), n)));
-        let maker = frames::Frames::prepare(settings, Some(&session.store.join(LIBRARIES)))?;
-        learning::run(study, session, &|point, repeat, _| maker.image(&point.config, u64::from(repeat)), &|steps| bar.inc(steps as u64))
-    });
-    bar.finish_and_clear();
-    let outcome = match result {
-        Err(Failure::Run(RunError::Interrupted)) => return Err(Failure::Stopped { again: again.to_owned() }),
-        result => result?,
-    };
-    tell(study, &outcome, start.elapsed().as_secs_f64(), output)
+/// How a command works on a learning study, and the command that would go on with it.
+pub(super) struct Task<'a> {
+    pub(super) study: &'a Study,
+    pub(super) session: &'a Session,
+    pub(super) threads: Option<NonZeroUsize>,
+    pub(super) again: &'a str,
+}
+
+impl Task<'_> {
+    /// Runs `work` with a progress bar of so many steps; a stop tells how to go on.
+    fn work<T: Send>(
+        &self,
+        steps: usize,
+        output: &Output,
+        work: impl FnOnce(&(dyn Fn(usize) + Sync)) -> Result<T, RunError> + Send,
+    ) -> Result<T, Failure> {
+        let bar = output.bar(steps);
+        let result = with_threads(self.threads, || work(&|steps| bar.inc(steps as u64)));
+        bar.finish_and_clear();
+        match result {
+            Err(Failure::Run(RunError::Interrupted)) => Err(Failure::Stopped { again: self.again.to_owned() }),
+            result => result,
+        }
+    }
+
+    /// Runs all of it and writes the results.
+    pub(super) fn run(&self, output: &mut Output) -> Result<(), Failure> {
+        let start = Instant::now();
+        let steps = learning::step_count(self.study)?;
+        let outcome = self.work(steps, output, |progress| learning::run(self.study, self.session, progress))?;
+        tell(self.study, &outcome, start.elapsed().as_secs_f64(), output)
+    }
+
+    /// Trains one share of its networks.
+    pub(super) fn share(&self, share: Share, merge: &str, output: &mut Output) -> Result<(), Failure> {
+        let steps = learning::share_steps(self.study, share)?;
+        let refused = self.work(steps, output, |progress| learning::run_share(self.study, self.session, share, progress))?;
+        output.say(&format!("Share {share} of {} is done; once all are, write the results: {merge}", self.study.name));
+        for why in &refused {
+            output.say(&format!("warning: a network could not be trained: {why}"));
+        }
+        if output.json {
+            output.json(&json!({ "shard": share.to_string(), "store": self.session.store, "refused": refused }))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the results of networks that are all trained.
+    pub(super) fn merge(&self, output: &mut Output) -> Result<(), Failure> {
+        learning::check_merge(self.study, self.session)?;
+        self.run(output)
+    }
+}
+
+/// How far a learning study is.
+pub(super) fn status(study: &Study, session: &Session, output: &mut Output) -> Result<(), Failure> {
+    let status = learning::status(study, session)?;
+    let jobs = status.submitted.as_ref().map(jobs_of);
+    let LearningStatus { networks, done, refused, .. } = &status;
+    if output.json {
+        output.json(&json!({
+            "networks": networks,
+            "done": done,
+            "left": networks - done,
+            "refused": refused,
+            "at_work": status.at_work,
+            "submitted": status.submitted,
+            "jobs": jobs.as_ref().map(|j| &j.0),
+            "accounting": jobs.as_ref().map(|j| &j.1),
+            "published": status.published,
+            "folder": session.target,
+            "store": session.store,
+        }))?;
+    } else {
+        let mut out = format!("done    {done} of {networks} networks\nrefused {}\nleft    {}\n", refused.len(), networks - done);
+        // Writing to a String cannot fail.
+        for why in refused {
+            let _ = writeln!(out, "a network cannot be trained: {why}");
+        }
+        out += &at_work(&status.at_work);
+        if let (Some(submitted), Some(jobs)) = (&status.submitted, &jobs) {
+            out += &slurm_lines(submitted, jobs);
+        }
+        let _ = writeln!(out, "results {}", if status.published { "written" } else { "not written yet" });
+        output.data(&out)?;
+    }
+    if done == networks {
+        return Ok(());
+    }
+    Err(Failure::Incomplete(format!("{} of {networks} networks are not trained", networks - done)))
 }
 
 fn tell(study: &Study, outcome: &LearningOutcome, seconds: f64, output: &mut Output) -> Result<(), Failure> {

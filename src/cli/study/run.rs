@@ -58,10 +58,11 @@ pub(super) fn run(args: &RunArgs, output: &mut Output) -> Result<(), Failure> {
     task.session.submitted.clone_from(&args.submitted);
     let (study, session, threads) = (&task.study, &task.session, args.results.threads);
     if study.learning.is_some() {
-        if args.shard.is_some() {
-            return Err(Failure::BadInput("a learning study runs in one process: leave out --shard".to_owned()));
-        }
-        return super::learning::run(study, session, threads, &task.again, output);
+        let learning = super::learning::Task { study, session, threads, again: &task.again };
+        return match args.shard {
+            Some(share) => learning.share(share, &format!("mistilt study merge {}", args.results.typed()), output),
+            None => learning.run(output),
+        };
     }
     let Some(share) = args.shard else {
         let outcome = task.run(threads, Share::WHOLE, output, |plan, progress| run::run(study, plan, session, progress))?;
@@ -88,6 +89,10 @@ pub(super) fn run(args: &RunArgs, output: &mut Output) -> Result<(), Failure> {
 pub(super) fn retry(args: &ResultsArgs, output: &mut Output) -> Result<(), Failure> {
     let task = Task::new(args, format!("mistilt study run {}", args.typed()), output)?;
     let (study, session) = (&task.study, &task.session);
+    if study.learning.is_some() {
+        // A training that failed has left no network, and every run tries it again.
+        return super::learning::Task { study, session, threads: args.threads, again: &task.again }.run(output);
+    }
     let (retried, outcome) = task.run(args.threads, Share::WHOLE, output, |plan, progress| run::retry(study, plan, session, progress))?;
     output.say(&format!("{retried} failed points were tried again."));
     tell(study, &outcome, output)
@@ -100,6 +105,12 @@ pub(super) fn merge(args: &MergeArgs, output: &mut Output) -> Result<(), Failure
     let mut task = Task::new(args, format!("mistilt study merge {}{flag}", args.typed()), output)?;
     task.session.submitted.clone_from(submitted);
     let (study, session) = (&task.study, &task.session);
+    if study.learning.is_some() {
+        if partial {
+            return Err(Failure::BadInput("a learning study is merged once all its networks are trained: leave out --partial".to_owned()));
+        }
+        return super::learning::Task { study, session, threads: args.threads, again: &task.again }.merge(output);
+    }
     let outcome = task.run(args.threads, Share::WHOLE, output, |plan, progress| run::merge(study, plan, session, partial, progress))?;
     tell(study, &outcome, output)
 }

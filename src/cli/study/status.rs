@@ -4,8 +4,9 @@ use super::plan::headline;
 use super::{ResultsArgs, duration};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::study::Holder;
 use crate::study::plan::Plan;
-use crate::study::slurm::{self, Job};
+use crate::study::slurm::{self, Job, Submitted};
 use crate::study::status::Status;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -15,6 +16,9 @@ pub(super) fn status(args: &ResultsArgs, output: &mut Output) -> Result<(), Fail
     let study = args.study.read()?;
     output.say(&headline(&study));
     let session = args.session(&study);
+    if study.learning.is_some() {
+        return super::learning::status(&study, &session, output);
+    }
     let plan = Plan::new(study.points())?;
     let status = Status::of(&study, &plan, &session)?;
     let missing = status.missing();
@@ -24,7 +28,7 @@ pub(super) fn status(args: &ResultsArgs, output: &mut Output) -> Result<(), Fail
     } else {
         0.0
     };
-    let jobs = status.submitted.as_ref().map(|s| (slurm::queue(s).unwrap_or_default(), slurm::accounting(s).unwrap_or_default()));
+    let jobs = status.submitted.as_ref().map(jobs_of);
     let blocks = status.left.iter().fold((0, 0), |(done, all), l| (done + l.blocks.0, all + l.blocks.1));
     if output.json {
         let failed: Vec<_> = status.failed.iter().map(|f| json!({ "point": f.point, "stage": f.stage, "error": f.error })).collect();
@@ -52,8 +56,8 @@ pub(super) fn status(args: &ResultsArgs, output: &mut Output) -> Result<(), Fail
     Err(Failure::Incomplete(format!("{} of {} points are not done", status.points - status.done, status.points)))
 }
 
-fn lines(status: &Status, blocks: (usize, usize), seconds_left: f64, jobs: Option<&(Vec<Job>, Vec<Job>)>) -> String {
-    let Status { points, done, failed, at_work, published, .. } = status;
+fn lines(status: &Status, blocks: (usize, usize), seconds_left: f64, jobs: Option<&Jobs>) -> String {
+    let Status { points, done, failed, published, .. } = status;
     let mut out = format!("done    {done} of {points} points\nfailed  {}\nleft    {}\n", failed.len(), status.missing());
     // Writing to a String cannot fail.
     if status.missing() > 0 {
@@ -63,21 +67,38 @@ fn lines(status: &Status, blocks: (usize, usize), seconds_left: f64, jobs: Optio
     for failure in failed {
         let _ = writeln!(out, "point {} failed ({}): {}", failure.point, failure.stage, failure.error);
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    for holder in at_work {
-        let _ =
-            writeln!(out, "at work: {} on {} for {}", holder.sentence(), holder.stage, duration(now.saturating_sub(holder.since) as f64));
-    }
-    if let (Some(submitted), Some((queue, accounting))) = (&status.submitted, jobs) {
-        let _ = writeln!(out, "slurm   array {} of {} elements, merge {}", submitted.array, submitted.elements, submitted.merge);
-        // While the queue knows the jobs it is newer than the books.
-        for job in if queue.is_empty() { accounting } else { queue } {
-            let _ = writeln!(out, "job {}: {} {}", job.id, job.state.to_lowercase(), if job.reason == "None" { "" } else { &job.reason });
-        }
-        if queue.is_empty() && accounting.is_empty() {
-            let _ = writeln!(out, "no job of it is in the queue");
-        }
+    out += &at_work(&status.at_work);
+    if let (Some(submitted), Some(jobs)) = (&status.submitted, jobs) {
+        out += &slurm_lines(submitted, jobs);
     }
     let _ = writeln!(out, "results {}", if *published { "written" } else { "not written yet" });
+    out
+}
+
+/// Jobs in the queue, and in the books.
+pub(super) type Jobs = (Vec<Job>, Vec<Job>);
+
+/// What Slurm says of the jobs of a study.
+pub(super) fn jobs_of(submitted: &Submitted) -> Jobs {
+    (slurm::queue(submitted).unwrap_or_default(), slurm::accounting(submitted).unwrap_or_default())
+}
+
+/// Who is at work, a line each.
+pub(super) fn at_work(holders: &[Holder]) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let line = |h: &Holder| format!("at work: {} on {} for {}\n", h.sentence(), h.stage, duration(now.saturating_sub(h.since) as f64));
+    holders.iter().map(line).collect()
+}
+
+/// The jobs of a study, a line each.
+pub(super) fn slurm_lines(submitted: &Submitted, (queue, accounting): &Jobs) -> String {
+    let mut out = format!("slurm   array {} of {} elements, merge {}\n", submitted.array, submitted.elements, submitted.merge);
+    // While the queue knows the jobs it is newer than the books. Writing to a String cannot fail.
+    for job in if queue.is_empty() { accounting } else { queue } {
+        let _ = writeln!(out, "job {}: {} {}", job.id, job.state.to_lowercase(), if job.reason == "None" { "" } else { &job.reason });
+    }
+    if queue.is_empty() && accounting.is_empty() {
+        let _ = writeln!(out, "no job of it is in the queue");
+    }
     out
 }

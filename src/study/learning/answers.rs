@@ -2,7 +2,7 @@
 //! training takes away, and where the network loses to the column fit.
 
 use super::super::Study;
-use super::super::wording::plain;
+use super::super::wording::{named_value, quantity};
 use super::arrange::{Arrangement, Group, TrainedAt, condition};
 use super::records::{Estimate, Figure, LearningRecord, estimate};
 
@@ -70,10 +70,14 @@ fn unlike(study: &Study, arrangement: &Arrangement, records: &[LearningRecord], 
                 } else {
                     format!("; the column fit of the same cells sees ({}, {}) pm that is not there", fit[0].text(), fit[1].text())
                 };
+                let trained = match &row.trained_at {
+                    TrainedAt::Value(value) => named_value(across, value),
+                    _ => name,
+                };
                 let sentence = format!(
-                    "Trained at {} {name} and tested at {at}{}, the network errs most: by {} pm, of which ({}, {}) pm is its mean error, polarization \
+                    "Trained at {trained} and tested at {}{}, the network errs most: by {} pm, of which ({}, {}) pm is its mean error, polarization \
                      that is not there{beside}.",
-                    plain(across),
+                    named_value(across, at),
                     condition(group),
                     rmse.text(),
                     x.text(),
@@ -138,7 +142,7 @@ fn mixed(study: &Study, arrangement: &Arrangement, records: &[LearningRecord], a
     Some(format!(
         "Networks trained at one {} report a false polarization (length of the mean error) at those they never saw. Training on many conditions \
          together, {windows}, takes it on average {}{unseen}",
-        plain(across),
+        quantity(across),
         all.text()
     ))
 }
@@ -176,7 +180,7 @@ fn against_the_fit(study: &Study, arrangement: &Arrangement, records: &[Learning
         for (point, name) in own_pairs(group) {
             let (network, fit) =
                 (estimate(records, number, point, Some(&name), Figure::Rmse), estimate(records, number, point, None, Figure::Rmse));
-            let at = study.points()[point].values.iter().map(|(n, v)| format!("{} {v}", plain(n))).collect::<Vec<_>>().join(", ");
+            let at = study.points()[point].values.iter().map(|(n, v)| named_value(n, v)).collect::<Vec<_>>().join(", ");
             let at = if at.is_empty() { "in this image".to_owned() } else { at };
             match (network.mean.is_finite(), fit.mean.is_finite()) {
                 (true, false) => alone.push(at),

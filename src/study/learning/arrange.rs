@@ -2,7 +2,7 @@
 //! rows of a matrix.
 
 use super::super::learning_table::LearningSettings;
-use super::super::wording::plain;
+use super::super::wording::named_value;
 use super::super::{AxisValue, Study};
 
 /// Points that differ in the axis `across` alone, in the order of its values; single points without such an axis.
@@ -16,9 +16,9 @@ pub struct Group {
     pub rows: Vec<Row>,
 }
 
-/// ", thickness nm 20, defocus nm 5": what holds for a group; empty for the only one.
+/// ", thickness 20 nm, defocus 5 nm": what holds for a group; empty for the only one.
 pub(super) fn condition(group: &Group) -> String {
-    let parts: Vec<String> = group.values.iter().map(|(name, value)| format!("{} {value}", plain(name))).collect();
+    let parts: Vec<String> = group.values.iter().map(|(name, value)| named_value(name, value)).collect();
     if parts.is_empty() { String::new() } else { format!(", {}", parts.join(", ")) }
 }
 
@@ -61,6 +61,15 @@ pub struct Arrangement {
     pub groups: Vec<Group>,
     /// Column name of the axis across which networks are tested.
     pub across: Option<String>,
+}
+
+/// One network to train: on the images of these points, in a repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unit<'a> {
+    /// Indices of the points.
+    pub points: &'a [usize],
+    /// Repeat, from 0.
+    pub repeat: u32,
 }
 
 impl Arrangement {
@@ -106,6 +115,13 @@ impl Arrangement {
             }
         }
         Self { groups, across: across.map(|a| study.axes[a].column.clone()) }
+    }
+
+    /// Every training of every repeat, repeat after repeat.
+    #[must_use]
+    pub fn units(&self, repeats: u32) -> Vec<Unit<'_>> {
+        let trainings = self.trainings();
+        (0..repeats).flat_map(|repeat| trainings.iter().map(move |&points| Unit { points, repeat }).collect::<Vec<_>>()).collect()
     }
 
     /// The trainings without repetition: lists of points, in the order of their first use.

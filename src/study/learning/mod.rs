@@ -4,15 +4,24 @@
 mod answers;
 mod arrange;
 mod certainty;
+mod images;
 mod records;
 mod run;
 mod score;
+mod shares;
 mod sheet;
 mod tell;
+mod train;
 
-pub use arrange::{Arrangement, Group, Row, TrainedAt};
+pub use arrange::{Arrangement, Group, Row, TrainedAt, Unit};
 pub use certainty::Certainty;
 pub use records::LearningRecord;
-pub use run::{Keep, Kept, Learnt, MOST_MAPS, NetworkInputs, PointMap, Workshop, learn};
+pub use run::{Learnt, MOST_MAPS, PointMap, Workshop, learn};
 pub use score::Score;
+pub(super) use shares::files;
+pub use shares::{LearningStatus, check_merge, fingerprint, network_count, run_share, share_steps, status, submit};
 pub use tell::{LearningOutcome, run, step_count};
+pub use train::{Done, Keep, Kept, NetworkInputs};
+
+/// Stages of a learning study in the store.
+pub(super) const STAGES: [&str; 2] = [shares::TRAINING, shares::NETWORK];

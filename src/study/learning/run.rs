@@ -1,53 +1,18 @@
-//! Trains and tests every network of a learning study, repeat after repeat. A network is a pure function of its windows, architecture,
-//! settings and seed, so that the store can keep it.
+//! Trains and tests every network of a learning study, repeat after repeat.
 
-use super::super::windows_table::WindowSettings;
 use super::super::{Point, RunError, Study};
-use super::arrange::{Arrangement, Row};
+use super::arrange::{Arrangement, Row, Unit};
 use super::certainty::Certainty;
 use super::records::LearningRecord;
 use super::score::{Judged, Score};
 use super::sheet::{Sheet, Windows};
-use crate::dcnn::{Architecture, Augmentation, CameraNoise, NETWORK_VERSION, Network, Prediction, Trainer, TrainingSettings};
-use crate::detection::{Camera, WindowNoise};
+use super::train::{self, Done, Keep, Trained, settings_of};
+use crate::dcnn::Prediction;
 use crate::image::Image;
-use crate::numerics::seeds::Streams;
-use crate::windows::WindowSet;
-use rand::Rng;
-use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 
 /// Points whose maps are kept to be drawn.
 pub const MOST_MAPS: usize = 12;
-
-/// Labels that spread by less than this have nothing in them to learn, pm.
-const LEAST_SPREAD_PM: f64 = 1e-3;
-
-/// What a network is made from.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct NetworkInputs<'a> {
-    /// What such inputs come to.
-    pub version: u32,
-    /// blake3 of the training windows and their labels.
-    pub training: String,
-    /// The same of the validation windows.
-    pub validation: String,
-    /// Its layers.
-    pub architecture: &'a Architecture,
-    /// How it is trained.
-    pub settings: &'a TrainingSettings,
-    /// Seed of its weights, shuffles and augmentation.
-    pub seed: u64,
-    /// The cameras whose noise its windows are given anew in every epoch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fresh_noise: Option<String>,
-}
-
-/// A network as bytes, and the epochs it took.
-pub type Kept = (Vec<u8>, usize);
-
-/// Hands out the network of some inputs: one that was kept, or what the second argument makes.
-pub type Keep<'a> = dyn Fn(&NetworkInputs<'_>, &dyn Fn() -> Result<Kept, RunError>) -> Result<Kept, RunError> + 'a;
 
 /// Where images come from and networks are kept.
 pub struct Workshop<'a> {
@@ -55,6 +20,8 @@ pub struct Workshop<'a> {
     pub frame: &'a dyn Fn(&Point, u32) -> Result<Image, RunError>,
     /// Where networks are kept.
     pub keep: &'a Keep<'a>,
+    /// Told of every training that is over, and why where it failed.
+    pub done: &'a Done<'a>,
     /// Called after every image and every network.
     pub progress: &'a dyn Fn(usize),
 }
@@ -80,35 +47,15 @@ pub struct Learnt {
     pub certainty: Certainty,
 }
 
-/// Steps that `progress` counts: images and networks.
-#[must_use]
-pub(super) fn steps(study: &Study, arrangement: &Arrangement, repeats: u32) -> usize {
-    (study.points().len() + arrangement.trainings().len()) * repeats as usize
-}
-
 /// Trains and tests all networks. A network or fit that fails is a record with its reason; what stops everything is an error.
 pub fn learn(study: &Study, arrangement: &Arrangement, workshop: &Workshop<'_>) -> Result<Learnt, RunError> {
     let settings = study.learning.clone().unwrap_or_default();
     let mut learnt = Learnt { records: Vec::new(), maps: Vec::new(), certainty: Certainty::default() };
     for repeat in 0..settings.repeats {
-        let mut sheets = BTreeMap::new();
-        for point in study.points() {
-            let expected = quiet(point).map(|quiet| (workshop.frame)(&quiet, repeat)).transpose()?;
-            sheets.insert(point.index, Sheet::new((workshop.frame)(point, repeat)?, expected)?);
-            (workshop.progress)(1);
-        }
+        let sheets = train::sheets(study, 0..study.points().len(), repeat, workshop)?;
         let mut trained: Vec<(&[usize], Result<Trained, String>)> = Vec::new();
         for points in arrangement.trainings() {
-            let mixed = points.len() > 1;
-            let most = settings.mix_windows.filter(|_| mixed).or(settings.train_windows);
-            let task = Training { study, sheets: &sheets, points, repeat, most, workshop };
-            let network = match task.run() {
-                Ok(network) => Ok(network),
-                Err(RunError::Interrupted) => return Err(RunError::Interrupted),
-                Err(error) => Err(error.to_string()),
-            };
-            trained.push((points, network));
-            (workshop.progress)(1);
+            trained.push((points, train::network(study, &sheets, Unit { points, repeat }, workshop)?));
         }
         let judge = Judge { study, sheets: &sheets, repeat };
         for (number, group) in arrangement.groups.iter().enumerate() {
@@ -137,101 +84,6 @@ pub fn learn(study: &Study, arrangement: &Arrangement, workshop: &Workshop<'_>) 
     }
     learnt.records.sort_by(|a, b| (a.point, a.method, &a.trained_at, a.repeat).cmp(&(b.point, b.method, &b.trained_at, b.repeat)));
     Ok(learnt)
-}
-
-/// A trained network with what its records tell.
-struct Trained {
-    network: Network,
-    windows: usize,
-    epochs: usize,
-    seed: u64,
-    /// Whether its labels were more than one: where all are alike there is no σ to learn.
-    varied: bool,
-}
-
-struct Training<'a> {
-    study: &'a Study,
-    sheets: &'a BTreeMap<usize, Sheet>,
-    points: &'a [usize],
-    repeat: u32,
-    most: Option<u32>,
-    workshop: &'a Workshop<'a>,
-}
-
-impl Training<'_> {
-    fn run(&self) -> Result<Trained, RunError> {
-        let first = &self.study.points()[self.points[0]];
-        let seed = Streams::new("mistilt learning repeat", first.config.seed).stream(u64::from(self.repeat)).next_u64();
-        let window_settings = settings_of(first);
-        let (mut training, mut validation): (Option<WindowSet>, Option<WindowSet>) = (None, None);
-        let mut cameras = Vec::new();
-        for (number, point) in self.points.iter().enumerate() {
-            let size_px = training.as_ref().map(|set| set.size_px);
-            let windows = self.sheets[point].windows(&window_settings, size_px, u64::from(self.repeat))?;
-            let share = |indices: &[usize], part: f64| self.drawn(indices, number, part, seed);
-            let (train, stop) = (share(&windows.partition.train, 1.0), share(&windows.partition.validation, 0.25));
-            let recorded = &windows.cut.set;
-            let expected = self.sheets[point].expected(&window_settings, Some(recorded.size_px))?;
-            cameras.extend(self.camera(*point, recorded.pixel_size_pm, seed)?);
-            add(&mut training, expected.as_ref().unwrap_or(recorded).select(&train))?;
-            add(&mut validation, windows.cut.set.select(&stop))?;
-        }
-        // A training has at least one point.
-        let (Some(training), Some(validation)) = (training, validation) else { return Err(RunError::NothingToLearn) };
-        let architecture = architecture_of(first);
-        let settings = training_of(first);
-        let dose_spread = first.config.training.as_ref().map_or(1.0, |t| t.dose_spread);
-        let noise = (!cameras.is_empty()).then_some(CameraNoise { cameras, dose_spread });
-        let inputs = NetworkInputs {
-            version: NETWORK_VERSION,
-            training: training.digest(),
-            validation: validation.digest(),
-            architecture: &architecture,
-            settings: &settings,
-            seed,
-            fresh_noise: noise.as_ref().map(Augmentation::key),
-        };
-        let make = || -> Result<Kept, RunError> {
-            let augmentation = noise.as_ref().map(|n| n as &dyn Augmentation);
-            let mut trainer = Trainer::new(&training, &validation, &architecture, &settings, seed, augmentation)?;
-            while trainer.epoch()?.is_some() {}
-            let trained = trainer.finish()?;
-            Ok((trained.network.to_bytes(&serde_json::Value::Null)?, trained.history.len()))
-        };
-        let (bytes, epochs) = (self.workshop.keep)(&inputs, &make)?;
-        let varied = training.label_statistics().is_some_and(|(_, sd)| sd.iter().any(|v| *v > LEAST_SPREAD_PM));
-        Ok(Trained { network: Network::from_bytes(&bytes)?.0, windows: training.len(), epochs, seed, varied })
-    }
-
-    /// The noise that the windows of a point are given anew, where that is asked for.
-    fn camera(&self, point: usize, pixel_size_pm: f64, seed: u64) -> Result<Option<WindowNoise>, RunError> {
-        let point = &self.study.points()[point];
-        let Some(settings) = point.config.camera.as_ref().filter(|_| fresh_noise(point)) else { return Ok(None) };
-        Ok(Some(WindowNoise::new(&Camera::new(settings.camera.clone())?, 0.01 * pixel_size_pm, seed)?))
-    }
-
-    /// As many windows of each image as make `most` of all together, drawn by lot.
-    fn drawn(&self, indices: &[usize], number: usize, part: f64, seed: u64) -> Vec<usize> {
-        let Some(most) = self.most else { return indices.to_vec() };
-        let own = (part * f64::from(most) / self.points.len() as f64).ceil() as usize;
-        let mut order = indices.to_vec();
-        if own < order.len() {
-            order.shuffle(&mut Streams::new("mistilt learning draw of windows", seed).stream(number as u64));
-            order.truncate(own);
-            order.sort_unstable();
-        }
-        order
-    }
-}
-
-fn add(all: &mut Option<WindowSet>, more: WindowSet) -> Result<(), RunError> {
-    match all {
-        Some(all) => Ok(all.append(&more)?),
-        none => {
-            *none = Some(more);
-            Ok(())
-        }
-    }
 }
 
 struct Judge<'a> {
@@ -308,35 +160,11 @@ impl Judge<'_> {
     }
 }
 
-fn fresh_noise(point: &Point) -> bool {
-    point.config.camera.is_some() && point.config.training.as_ref().is_some_and(|t| t.fresh_noise)
-}
-
-/// The point with a camera that records expected fractions of the beam, where its noise is put on in training.
-fn quiet(point: &Point) -> Option<Point> {
-    let mut quiet = point.clone();
-    let camera = quiet.config.camera.as_mut().filter(|_| fresh_noise(point))?;
-    camera.camera = camera.camera.scan_only();
-    Some(quiet)
-}
-
-/// How the images of a point are cut: as its file says.
-fn settings_of(point: &Point) -> WindowSettings {
-    point.config.windows.unwrap_or_default()
-}
-
-fn architecture_of(point: &Point) -> Architecture {
-    point.config.network.as_ref().map_or_else(Architecture::default, super::super::network_table::NetworkTable::architecture)
-}
-
-fn training_of(point: &Point) -> TrainingSettings {
-    point.config.training.as_ref().map_or_else(TrainingSettings::default, super::super::network_table::TrainingTable::settings)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::super::drawn;
     use super::super::records::{Figure, estimate};
+    use super::super::train::{Kept, NetworkInputs};
     use super::*;
     use std::path::Path;
 
@@ -345,7 +173,7 @@ mod tests {
         let text = format!(
             "name = \"learning\"\nseed = 3\n[crystal]\nstructure = \"bifeo3-r3c\"\nthickness_nm = 20\n[microscope]\nvoltage_kv = 300\n\
              convergence_mrad = 25\n[[microscope.detectors]]\nname = \"haadf\"\ninner_mrad = 60\nouter_mrad = 100\n[windows]\n\
-             size_lattices = 1.5\n[network]\nchannels = [8, 16]\n[training]\nepochs = 30\nbatch_size = 16\n[learning]\nrepeats = 2\n\
+             size_lattices = 1.5\n[network]\nchannels = [8, 16]\nglobal_pooling = \"flatten\"\n[training]\nepochs = 30\nbatch_size = 16\n[learning]\nrepeats = 2\n\
              across = \"crystal.specimen_tilt_x_mrad\"\n{learning}\n[sweep.axes]\n\"crystal.specimen_tilt_x_mrad\" = [0, 8]\n"
         );
         Study::parse("learning.toml", &text, Path::new(""), &[]).unwrap()
@@ -358,6 +186,7 @@ mod tests {
                 Ok(drawn::image(22, u64::from(repeat), 0.03, [shift, 0.0]))
             },
             keep: &|_, make| make(),
+            done: &|_, _| Ok(()),
             progress: &|_| {},
         };
         learn(study, &Arrangement::new(study, study.learning.as_ref().unwrap()), &workshop).unwrap()
@@ -403,7 +232,7 @@ mod tests {
             make()
         };
         let run = |study: &Study| {
-            let workshop = Workshop { frame: &noisy, keep: &keep, progress: &|_| {} };
+            let workshop = Workshop { frame: &noisy, keep: &keep, done: &|_, _| Ok(()), progress: &|_| {} };
             learn(study, &Arrangement::new(study, study.learning.as_ref().unwrap()), &workshop).unwrap()
         };
         let (recorded, fresh) = (run(&study(false)), run(&study(true)));

@@ -2,16 +2,15 @@
 
 use super::super::run::Session;
 use super::super::store::{Draft, PROVENANCE};
-use super::super::vault::Vault;
-use super::super::wording::{label, plain};
+use super::super::wording::{label, plain, quantity};
 use super::super::{RunError, Study};
 use super::answers::{answers, warnings};
 use super::arrange::{Arrangement, Group, condition};
 use super::certainty::Certainty;
+use super::images::{Images, steps};
 use super::records::{self, Estimate, Figure as Kind, LearningRecord, estimate};
-use super::run::{Learnt, PointMap, Workshop, learn, steps};
+use super::run::{Learnt, PointMap, learn};
 use crate::dcnn::Reliability;
-use crate::image::Image;
 use crate::report::{
     self, Figure, FigureRef, Matrix, MatrixColours, MatrixRow, MatrixValue, Page, Pixels, SplitMaps, SplitPoint, Table as PageTable, Width,
 };
@@ -34,35 +33,21 @@ pub struct LearningOutcome {
     pub warnings: Vec<String>,
 }
 
-/// Images and networks that a run counts.
-#[must_use]
-pub fn step_count(study: &Study) -> usize {
+/// Steps that the progress of a run counts: k-points of the libraries, images and networks.
+pub fn step_count(study: &Study) -> Result<usize, RunError> {
     let settings = study.learning.clone().unwrap_or_default();
-    steps(study, &Arrangement::new(study, &settings), settings.repeats)
+    let each = study.points().len() + Arrangement::new(study, &settings).trainings().len();
+    Ok(steps(study)? + each * settings.repeats as usize)
 }
 
 /// Runs a learning study and publishes its results. Networks that the store holds are not trained again.
-pub fn run(
-    study: &Study,
-    session: &Session,
-    frame: &dyn Fn(&super::super::Point, u32, &Vault) -> Result<Image, RunError>,
-    progress: &dyn Fn(usize),
-) -> Result<LearningOutcome, RunError> {
+pub fn run(study: &Study, session: &Session, progress: &(dyn Fn(usize) + Sync)) -> Result<LearningOutcome, RunError> {
     Draft::check(&session.target)?;
     let vault = session.vault()?;
     let _lock = vault.lock_results(&session.target)?;
     let arrangement = Arrangement::new(study, &study.learning.clone().unwrap_or_default());
-    let workshop = Workshop {
-        frame: &|point, repeat| if vault.interrupted() { Err(RunError::Interrupted) } else { frame(point, repeat, &vault) },
-        keep: &|inputs, make| {
-            if vault.interrupted() {
-                return Err(RunError::Interrupted);
-            }
-            vault.get_or_make("network", inputs, make)
-        },
-        progress,
-    };
-    let learnt = learn(study, &arrangement, &workshop)?;
+    let images = Images::prepare(study, &vault, progress)?;
+    let learnt = images.with_workshop(study, &vault, progress, |workshop| learn(study, &arrangement, workshop))?;
     let draft = Draft::begin(&session.target)?;
     let told = tell(study, &arrangement, &learnt, vault.notes(), &draft)?;
     let folder = draft.publish()?;
@@ -203,7 +188,7 @@ fn crossed(study: &Study, arrangement: &Arrangement, records: &[LearningRecord],
                 continue;
             }
             let matrix = Matrix {
-                title: format!("{value_label} of networks trained at one {} and tested at another{where_}", plain(across)),
+                title: format!("{value_label} of networks trained at one {} and tested at another{where_}", quantity(across)),
                 row_label: "trained at".to_owned(),
                 column_label: format!("tested at: {}", label(axis)),
                 columns: columns.clone(),
