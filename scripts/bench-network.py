@@ -21,7 +21,7 @@ from torch import nn
 BATCH, SIDE, MANY = 128, 32, 2048
 # The architectures that ship: convolutions of each block, hidden widths, outputs, and whether the last image is averaged.
 NETWORKS = {
-    "small": ([[16], [32], [48], [48]], [16], 4, False),
+    "small": ([[16], [32], [48], [64]], [32], 4, True),
     "atomai-regressor": ([[16], [32], [64, 64], [128, 128], [128, 128]], [], 2, True),
 }
 UNITS = {"ns": 1e-9, "µs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0}

@@ -172,20 +172,13 @@ pub fn merge(study: &Study, plan: &Plan, session: &Session, partial: bool, progr
     publish(&work, collected, &session.target, start)
 }
 
-/// Submits the study's shares and their merge to Slurm and remembers the jobs; `request` makes the request of the study's fingerprint.
-pub fn submit(
-    study: &Study,
-    plan: &Plan,
-    session: &Session,
-    request: impl FnOnce(&str) -> slurm::Request,
-) -> Result<(slurm::Request, slurm::Submitted), RunError> {
+/// Submits a study's shares and their merge to Slurm and remembers the jobs under its fingerprint.
+pub fn submit(session: &Session, fingerprint: &str, request: &slurm::Request) -> Result<slurm::Submitted, RunError> {
     Draft::check(&session.target)?;
     let vault = session.vault()?;
-    let fingerprint = Work::new(study, plan, &vault, &|_| ())?.fingerprint()?;
-    let request = request(&fingerprint);
     let submitted = request.submit()?;
-    vault.keep_submission(&fingerprint, &submitted)?;
-    Ok((request, submitted))
+    vault.keep_submission(fingerprint, &submitted)?;
+    Ok(submitted)
 }
 
 /// The fingerprint of a study, without a store.

@@ -7,7 +7,7 @@ use crate::cli::output::Output;
 use crate::study::plan::Plan;
 use crate::study::run::{self, Session};
 use crate::study::scene_cost::SceneCost;
-use crate::study::slurm::{self, Request, Submitted};
+use crate::study::slurm::{self, Request};
 use crate::study::{RunError, Study, learning};
 use serde_json::json;
 use std::num::NonZeroUsize;
@@ -22,7 +22,8 @@ pub(super) fn submit(args: &SubmitArgs, output: &mut Output) -> Result<(), Failu
     let elements = args.elements.map_or_else(|| slurm::elements(seconds, units), NonZeroUsize::get);
     let each = seconds / elements as f64;
     let program = std::env::current_exe().map_err(|e| Failure::BadInput(format!("the path of this program is not known ({e})")))?;
-    let request = |fingerprint: &str| Request {
+    let fingerprint = work.fingerprint(&study, &session)?;
+    let request = Request {
         name: format!("mistilt-{}", study.name),
         program,
         arguments: format!("{} --submitted {fingerprint}", args.results.typed_without_threads()),
@@ -40,7 +41,6 @@ pub(super) fn submit(args: &SubmitArgs, output: &mut Output) -> Result<(), Failu
         duration(each)
     ));
     if args.dry_run {
-        let request = request(&work.fingerprint(&study, &session)?);
         if output.json {
             return Ok(
                 output.json(&json!({ "elements": elements, "array": request.array_script(), "merge": request.merge_script("ARRAY") }))?
@@ -48,7 +48,7 @@ pub(super) fn submit(args: &SubmitArgs, output: &mut Output) -> Result<(), Failu
         }
         return Ok(output.data(&format!("{}\n{}", request.array_script(), request.merge_script("ARRAY")))?);
     }
-    let (request, submitted) = work.submit(&study, &session, request)?;
+    let submitted = run::submit(&session, &fingerprint, &request)?;
     output.say(&format!("logs go to {}; see how it goes: mistilt study status {}", request.logs.display(), args.results.typed()));
     if output.json {
         return Ok(output.json(&submitted)?);
@@ -77,12 +77,5 @@ impl Work {
 
     fn fingerprint(&self, study: &Study, session: &Session) -> Result<String, RunError> {
         self.plan.as_ref().map_or_else(|| learning::fingerprint(study), |plan| run::fingerprint(study, plan, session))
-    }
-
-    fn submit(&self, study: &Study, session: &Session, request: impl FnOnce(&str) -> Request) -> Result<(Request, Submitted), RunError> {
-        match &self.plan {
-            Some(plan) => run::submit(study, plan, session, request),
-            None => learning::submit(study, session, request),
-        }
     }
 }

@@ -3,7 +3,7 @@
 use super::super::failure::Failure;
 use super::super::output::Output;
 use super::run::with_threads;
-use super::status::{at_work, jobs_of, slurm_lines};
+use super::status::{at_work, jobs_of, slurm_lines, with_places};
 use crate::study::learning::{self, LearningOutcome, LearningStatus};
 use crate::study::run::Session;
 use crate::study::share::Share;
@@ -73,19 +73,8 @@ pub(super) fn status(study: &Study, session: &Session, output: &mut Output) -> R
     let jobs = status.submitted.as_ref().map(jobs_of);
     let LearningStatus { networks, done, refused, .. } = &status;
     if output.json {
-        output.json(&json!({
-            "networks": networks,
-            "done": done,
-            "left": networks - done,
-            "refused": refused,
-            "at_work": status.at_work,
-            "submitted": status.submitted,
-            "jobs": jobs.as_ref().map(|j| &j.0),
-            "accounting": jobs.as_ref().map(|j| &j.1),
-            "published": status.published,
-            "folder": session.target,
-            "store": session.store,
-        }))?;
+        let own = json!({ "networks": networks, "done": done, "left": networks - done, "refused": refused });
+        output.json(&with_places(own, session, (&status.at_work, status.published), (status.submitted.as_ref(), jobs.as_ref())))?;
     } else {
         let mut out = format!("done    {done} of {networks} networks\nrefused {}\nleft    {}\n", refused.len(), networks - done);
         // Writing to a String cannot fail.

@@ -6,9 +6,10 @@ use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::study::Holder;
 use crate::study::plan::Plan;
+use crate::study::run::Session;
 use crate::study::slurm::{self, Job, Submitted};
 use crate::study::status::Status;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,21 +33,15 @@ pub(super) fn status(args: &ResultsArgs, output: &mut Output) -> Result<(), Fail
     let blocks = status.left.iter().fold((0, 0), |(done, all), l| (done + l.blocks.0, all + l.blocks.1));
     if output.json {
         let failed: Vec<_> = status.failed.iter().map(|f| json!({ "point": f.point, "stage": f.stage, "error": f.error })).collect();
-        output.json(&json!({
+        let own = json!({
             "points": status.points,
             "done": status.done,
             "failed": failed,
             "left": status.missing(),
             "blocks": { "done": blocks.0, "all": blocks.1 },
             "seconds_left": seconds_left,
-            "at_work": status.at_work,
-            "submitted": status.submitted,
-            "jobs": jobs.as_ref().map(|j| &j.0),
-            "accounting": jobs.as_ref().map(|j| &j.1),
-            "published": status.published,
-            "folder": session.target,
-            "store": session.store,
-        }))?;
+        });
+        output.json(&with_places(own, &session, (&status.at_work, status.published), (status.submitted.as_ref(), jobs.as_ref())))?;
     } else {
         output.data(&lines(&status, blocks, seconds_left, jobs.as_ref()))?;
     }
@@ -73,6 +68,23 @@ fn lines(status: &Status, blocks: (usize, usize), seconds_left: f64, jobs: Optio
     }
     let _ = writeln!(out, "results {}", if *published { "written" } else { "not written yet" });
     out
+}
+
+/// What `own` says of a study, with who is at work on it, its jobs, and where its results and its store stand.
+pub(super) fn with_places(
+    mut own: Json,
+    session: &Session,
+    (at_work, published): (&[Holder], bool),
+    (submitted, jobs): (Option<&Submitted>, Option<&Jobs>),
+) -> Json {
+    own["at_work"] = json!(at_work);
+    own["submitted"] = json!(submitted);
+    own["jobs"] = json!(jobs.map(|j| &j.0));
+    own["accounting"] = json!(jobs.map(|j| &j.1));
+    own["published"] = json!(published);
+    own["folder"] = json!(session.target);
+    own["store"] = json!(session.store);
+    own
 }
 
 /// Jobs in the queue, and in the books.

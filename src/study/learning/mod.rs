@@ -19,7 +19,7 @@ pub use records::LearningRecord;
 pub use run::{Learnt, MOST_MAPS, PointMap, Workshop, learn};
 pub use score::Score;
 pub(super) use shares::files;
-pub use shares::{LearningStatus, check_merge, fingerprint, network_count, run_share, share_steps, status, submit};
+pub use shares::{LearningStatus, check_merge, fingerprint, network_count, run_share, share_steps, status};
 pub use tell::{LearningOutcome, run, step_count};
 pub use train::{Done, Keep, Kept, NetworkInputs};
 

@@ -5,9 +5,9 @@
 
 use super::super::run::Session;
 use super::super::share::Share;
-use super::super::slurm::{self, Submitted};
+use super::super::slurm::Submitted;
 use super::super::spec::PointConfig;
-use super::super::store::{Draft, PROVENANCE};
+use super::super::store::PROVENANCE;
 use super::super::vault::Vault;
 use super::super::vault_entry::Address;
 use super::super::vault_lock::Holder;
@@ -182,21 +182,6 @@ pub fn check_merge(study: &Study, session: &Session) -> Result<(), RunError> {
     let others: Vec<String> = status.at_work.iter().filter(|h| h.process != session.holder.process).map(Holder::sentence).collect();
     let at_work = if others.is_empty() { String::new() } else { format!(" ({} at work)", others.join(", ")) };
     Err(RunError::Untrained { missing, networks: status.networks, at_work })
-}
-
-/// Submits the shares and their merge to Slurm and remembers the jobs; `request` makes the request of the study's fingerprint.
-pub fn submit(
-    study: &Study,
-    session: &Session,
-    request: impl FnOnce(&str) -> slurm::Request,
-) -> Result<(slurm::Request, Submitted), RunError> {
-    Draft::check(&session.target)?;
-    let vault = session.vault()?;
-    let fingerprint = fingerprint(study)?;
-    let request = request(&fingerprint);
-    let submitted = request.submit()?;
-    vault.keep_submission(&fingerprint, &submitted)?;
-    Ok((request, submitted))
 }
 
 /// The files of a study in its store: marks, and the networks that they name.
