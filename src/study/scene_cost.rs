@@ -183,6 +183,9 @@ fn networks(study: &Study, threads: usize) -> Result<SceneCost, RunError> {
     // Every point is of some kind by now.
     let of = |point: usize| kind(&kinds, &points[point]).copied().unwrap_or_default();
     cost.image_seconds = (0..points.len()).map(|p| of(p).image + of(p).measure).sum::<f64>() * repeats as f64;
+    if settings.maps {
+        cost.memory_bytes += (0..points.len().min(MOST_MAPS)).map(|p| of(p).map_bytes()).sum::<f64>();
+    }
     for training in trainings {
         let timed = of(training[0]);
         let windows = (timed.windows * training.len() as f64).min(settings.train_windows.map_or(f64::INFINITY, f64::from));
@@ -215,6 +218,11 @@ impl Timed {
         let batch = f64::from(point.config.training.as_ref().map_or(64, |t| t.batch_size));
         // Thirty maps or so are kept of every window of a batch, forward and back.
         4.0 * self.side_px * self.side_px * (3.0 * self.windows + 60.0 * batch)
+    }
+
+    /// Windows that are kept to be drawn: those of training are half to two thirds of all.
+    fn map_bytes(&self) -> f64 {
+        4.0 * self.side_px * self.side_px * 1.7 * self.windows
     }
 }
 
