@@ -309,5 +309,6 @@ fn pictures(study: &Study, threads: usize, folder: &Path) -> Result<SceneCost, R
     let written = std::fs::read_dir(folder).and_then(|files| files.map(|f| f?.metadata().map(|m| m.len())).sum::<Result<u64, _>>());
     cost.disk_bytes = written.unwrap_or(0) as f64 * points.len() as f64;
     cost.memory_bytes += 8.0 * cost.disk_bytes / points.len() as f64 + plans.iter().map(|(plan, _)| plan.bytes()).fold(0.0, f64::max);
+    cost.memory_bytes = cost.memory_bytes.max(peak_bytes());
     Ok(cost)
 }

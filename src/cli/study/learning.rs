@@ -2,10 +2,11 @@
 
 use super::super::failure::Failure;
 use super::super::output::Output;
-use super::run::with_threads;
+use super::run::{warn_if_long, with_threads};
 use super::status::{at_work, jobs_of, slurm_lines, with_places};
 use crate::study::learning::{self, LearningOutcome, LearningStatus};
 use crate::study::run::Session;
+use crate::study::scene_cost::SceneCost;
 use crate::study::share::Share;
 use crate::study::{RunError, Study};
 use serde_json::json;
@@ -38,9 +39,16 @@ impl Task<'_> {
         }
     }
 
-    /// Runs all of it and writes the results.
+    /// Runs all of it and writes the results, after a warning where that takes days: timing a part of it is worth it only where there is much.
     pub(super) fn run(&self, output: &mut Output) -> Result<(), Failure> {
+        const MANY: usize = 200;
         let start = Instant::now();
+        if learning::network_count(self.study) > MANY {
+            with_threads(self.threads, || {
+                warn_if_long(SceneCost::of(self.study, rayon::current_num_threads())?.seconds(), output);
+                Ok(())
+            })?;
+        }
         let steps = learning::step_count(self.study)?;
         let outcome = self.work(steps, output, |progress| learning::run(self.study, self.session, progress))?;
         tell(self.study, &outcome, start.elapsed().as_secs_f64(), output)

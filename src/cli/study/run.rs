@@ -117,21 +117,26 @@ pub(super) fn merge(args: &MergeArgs, output: &mut Output) -> Result<(), Failure
 
 /// Warns before more than a day of work begins. The calibration runs only where there is much to do at any speed.
 fn warn_of_length(plan: &Plan, output: &Output) -> Result<(), RunError> {
-    const DAY: f64 = 86_400.0;
     let threads = rayon::current_num_threads();
-    if plan.seconds_at_least(threads) < DAY / 24.0 {
-        return Ok(());
-    }
-    let seconds = plan.cost(threads)?.seconds;
-    if seconds > DAY {
-        let hint = if seconds > 30.0 * DAY { ". Take fewer values or k-points, or a cluster" } else { "" };
-        output.say(&format!(
-            "warning: this takes about {} on {threads} threads{hint}. It can be stopped and goes on where it was; \
-             mistilt study submit spreads it over a cluster",
-            duration(seconds)
-        ));
+    if plan.seconds_at_least(threads) > DAY / 24.0 {
+        warn_if_long(plan.cost(threads)?.seconds, output);
     }
     Ok(())
+}
+
+const DAY: f64 = 86_400.0;
+
+/// Warns of so many seconds of work on this thread pool, if they are more than a day.
+pub(super) fn warn_if_long(seconds: f64, output: &Output) {
+    if seconds > DAY {
+        let hint = if seconds > 30.0 * DAY { ". Take fewer values, k-points or repeats, or a cluster" } else { "" };
+        output.say(&format!(
+            "warning: this takes about {} on {} threads{hint}. It can be stopped and goes on where it was; \
+             mistilt study submit spreads it over a cluster",
+            duration(seconds),
+            rayon::current_num_threads()
+        ));
+    }
 }
 
 /// What came of it; points that are not there make the command incomplete.
