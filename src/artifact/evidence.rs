@@ -65,7 +65,6 @@ pub fn observe(
     scan: &Scan<'_>,
     region: &Region,
     table: &ResponseTable,
-    influence: Option<&Influence>,
     ruler: &Ruler,
     shape_true_to_mrad: f64,
     bend_pm: [f64; 2],
@@ -85,23 +84,26 @@ pub fn observe(
     let Some(mean) = mean else { return Observed { witness, reading: None, shift_of_mean: None } };
     let reading = read_cells(&mean.image, std::slice::from_ref(&mean.places), [0.0; 2], ruler).ok().filter(Reading::is_whole);
     let mut shift_of_mean = None;
-    if let (Some(reading), Some(influence), true) = (reading, influence, table.shows_shape()) {
+    let influence = reading.filter(|_| table.shows_shape()).and_then(|r| Some((r, Influence::new(&mean, ruler).ok()?)));
+    if let Some((reading, influence)) = influence {
         let noise = influence.covariance(&mean, scan.pixels, scan.width, scan.map.lattice_a_px);
+        let few = student(freedom_of_rows(scan.map, region) - 1.0).powi(2);
+        let noise = noise.map(|row| row.map(|c| few * c));
         if let Some(noise) = beyond_linear(scan, region, ruler, &reading, noise) {
             let bend = scan.axes.to_crystal(bend_pm);
             let mean = [0, 1].map(|c| reading.shift_pm[c] - bend[c]);
-            let few = student(freedom_of_rows(scan.map, region) - 1.0).powi(2);
-            shift_of_mean = Some((mean, [noise[0][0], noise[0][1], noise[1][1]].map(|c| c * few)));
+            shift_of_mean = Some((mean, [noise[0][0], noise[0][1], noise[1][1]]));
             witness.signs = factor(&noise, table, exchanged, shape_true_to_mrad).map(|factor| (signs_of(reading), factor));
         }
     }
     Observed { witness, reading, shift_of_mean }
 }
 
-/// Rows of pixels of a region that err alone: jitter is shared over the height of a column, a quarter of a cell.
+/// Rows of pixels of a region that err alone and tell the error of a column: jitter is shared over the height of a column, a quarter of a cell, and
+/// half of those quarters miss the column.
 fn freedom_of_rows(map: &PolarizationMap, region: &Region) -> f64 {
     let rows: BTreeSet<i64> = region.cells.iter().map(|&c| (map.cells[c].centre_px[1] / map.lattice_a_px).floor() as i64).collect();
-    4.0 * rows.len() as f64
+    2.0 * rows.len() as f64
 }
 
 /// The covariance of noise that acts linearly, widened where it does not: by the scatter of the readings of single bands of the region where that is

@@ -6,10 +6,9 @@
 //! a cell shares. Pairs of pixels of neighbouring rows or of one cell count as erring together (two-way clustering: Cameron, Gelbach and Miller,
 //! J. Bus. Econ. Stat. 29 (2011) 238; rows with the weights of Newey and West, Econometrica 55 (1987) 703).
 
-use super::ArtifactError;
-use super::library::TiltLibrary;
-use super::mean_cell::{MeanCell, corners};
+use super::mean_cell::{MeanCell, Residual, corners};
 use super::reading::{Reading, Ruler, VECTORS, read_cells};
+use crate::columns::FitFailure;
 use crate::image::FourierImage;
 use num_complex::Complex64;
 use rayon::prelude::*;
@@ -23,6 +22,9 @@ const TABLE: usize = 64;
 /// Highest frequency whose influence counts: those of a mean cell.
 const HIGHEST: i32 = 7;
 
+/// Change of a coefficient by which a gradient is taken, in units of the contrast.
+const STEP: f64 = 1e-4;
+
 /// A covariance of the readings.
 pub(super) type Covariance = [[f64; READ]; READ];
 
@@ -33,32 +35,27 @@ fn contrast(image: &FourierImage) -> f64 {
 
 /// What a change of the mean cell's intensity at a place, in units of its contrast, does to each reading.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Influence(Vec<[f64; READ]>);
+pub(super) struct Influence(Vec<[f64; READ]>);
 
 impl Influence {
-    /// From the simulated upright image at the middle of a library's settings.
-    pub fn new(library: &TiltLibrary, source_fwhm_angstrom: f64, ruler: &Ruler) -> Result<Self, ArtifactError> {
-        let [t, f] = [library.header.thickness_nm.len() / 2, library.header.conditions.defocus_nm.len() / 2];
-        let (image, cell) = library.mean_cell([0, t, f], None, source_fwhm_angstrom);
-        let failed = |source| ArtifactError::Column { thickness_nm: library.header.thickness_nm[t], x: 0.0, y: 0.0, source };
-        // Places are counted from the middle of the A columns, as in a mean cell.
+    /// Of a mean cell itself and no simulated one: noise moves a weak column more than a strong one, and which is weak depends on the thickness.
+    pub(super) fn new(mean: &MeanCell, ruler: &Ruler) -> Result<Self, FitFailure> {
+        let (image, cell) = (&mean.image, &mean.places);
+        // Places are counted from the middle of the A columns.
         let n = cell.a_angstrom.len().max(1) as f64;
         let middle = [0, 1].map(|c| cell.a_angstrom.iter().map(|a| a[c]).sum::<f64>() / n);
         let [b1, b2] = image.reciprocal();
-        let contrast = contrast(&image);
-        let step = 1e-4 * contrast;
-        let slope = |h: i32, k: i32, unit: Complex64| -> Result<[f64; READ], ArtifactError> {
+        let step = STEP * contrast(image);
+        let read = |image: &FourierImage| read_cells(image, std::slice::from_ref(cell), [0.0; 2], ruler).map(Reading::to_list);
+        let still = read(image)?;
+        let slope = |h: i32, k: i32, unit: Complex64| -> Result<[f64; READ], FitFailure> {
             let g = [0, 1].map(|i| f64::from(h) * b1[i] + f64::from(k) * b2[i]);
-            let phase = Complex64::cis(-TAU * (g[0] * middle[0] + g[1] * middle[1]));
-            let read = |sign: f64| {
-                let mut moved = image.clone();
-                let change = unit * phase * (sign * step);
-                moved.add(h, k, change);
-                moved.add(-h, -k, change.conj());
-                read_cells(&moved, std::slice::from_ref(&cell), [0.0; 2], ruler).map(Reading::to_list).map_err(failed)
-            };
-            let (plus, minus) = (read(1.0)?, read(-1.0)?);
-            Ok(std::array::from_fn(|i| (plus[i] - minus[i]) / 2e-4))
+            let mut moved = image.clone();
+            let change = unit * Complex64::cis(-TAU * (g[0] * middle[0] + g[1] * middle[1])) * step;
+            moved.add(h, k, change);
+            moved.add(-h, -k, change.conj());
+            let after = read(&moved)?;
+            Ok(std::array::from_fn(|i| (after[i] - still[i]) / STEP))
         };
         let [h_max, k_max] = image.limits().map(|l| (l as i32).min(HIGHEST));
         let half: Vec<(i32, i32)> =
@@ -66,7 +63,7 @@ impl Influence {
         let slopes = half
             .par_iter()
             .map(|&(h, k)| Ok(((h, k), slope(h, k, Complex64::new(1.0, 0.0))?, slope(h, k, Complex64::new(0.0, 1.0))?)))
-            .collect::<Result<Vec<_>, ArtifactError>>()?;
+            .collect::<Result<Vec<_>, FitFailure>>()?;
         let point = |i: usize| {
             let [u, v] = [i % TABLE, i / TABLE].map(|n| n as f64 / TABLE as f64);
             let mut sum = [0.0; READ];
@@ -80,6 +77,10 @@ impl Influence {
     }
 
     /// Covariance of the readings of a mean cell; `lattice_px` is the edge of a cell.
+    ///
+    /// Rows and cells tell how large each error is. They are too few to tell how so many errors hang together, and the inverse of what they say is
+    /// far too large (Hartlap, Simon and Schneider, Astron. Astrophys. 464 (2007) 399); that readings share the pixels that they look at is told
+    /// by the thousands of single pixels.
     pub(super) fn covariance(&self, mean: &MeanCell, pixels: &[f32], width: usize, lattice_px: f64) -> Covariance {
         let cells = mean.residuals(pixels, width);
         let count = cells.iter().map(Vec::len).sum::<usize>().max(1) as f64 * contrast(&mean.image);
@@ -91,10 +92,7 @@ impl Influence {
                 let mut rows: BTreeMap<usize, [f64; READ]> = BTreeMap::new();
                 for r in residuals {
                     let sum = rows.entry(r.row).or_insert([0.0; READ]);
-                    for (point, weight) in corners(TABLE, r.place) {
-                        let change = weight * r.value / count;
-                        sum.iter_mut().zip(&self.0[point]).for_each(|(s, g)| *s += change * g);
-                    }
+                    sum.iter_mut().zip(self.of(r)).for_each(|(s, g)| *s += g / count);
                 }
                 rows
             })
@@ -113,23 +111,45 @@ impl Influence {
         }
         let mut along = [[0.0; READ]; READ];
         add_rows(&mut along, &rows, lag);
-        combined(&along, &within, &shared)
+        with_correlation(&self.of_single_pixels(&cells), &variances(&along, &within, &shared))
+    }
+
+    /// What one pixel adds to every reading, but for the number of pixels.
+    fn of(&self, residual: &Residual) -> [f64; READ] {
+        let mut sum = [0.0; READ];
+        for (point, weight) in corners(TABLE, residual.place) {
+            sum.iter_mut().zip(&self.0[point]).for_each(|(s, g)| *s += weight * residual.value * g);
+        }
+        sum
+    }
+
+    /// The covariance of the readings, but for a factor, were every pixel to err alone.
+    fn of_single_pixels(&self, cells: &[Vec<Residual>]) -> Covariance {
+        let of_cell = |residuals: &Vec<Residual>| {
+            let mut sum = [[0.0; READ]; READ];
+            for own in residuals.iter().map(|r| self.of(r)) {
+                add_product(&mut sum, &own, &own);
+            }
+            sum
+        };
+        // Added in the order of the cells: the same for any number of threads.
+        let mut total = [[0.0; READ]; READ];
+        for sum in cells.par_iter().map(of_cell).collect::<Vec<_>>() {
+            total.iter_mut().flatten().zip(sum.iter().flatten()).for_each(|(t, s)| *t += s);
+        }
+        total
     }
 }
 
-/// Rows' covariance plus cells' less what both count. A variance that comes out below nine tenths of the rows' own, as few cells make it, is held there.
-fn combined(along: &Covariance, within: &Covariance, shared: &Covariance) -> Covariance {
-    let mut out = *along;
-    for i in 0..READ {
-        (0..READ).for_each(|j| out[i][j] += within[i][j] - shared[i][j]);
-    }
-    for i in 0..READ {
-        let least = 0.9 * along[i][i];
-        if out[i][i] < least {
-            out[i][i] = least;
-        }
-    }
-    out
+/// Rows' variances plus cells' less what both count. One that comes out below nine tenths of the rows' own, as few cells make it, is held there.
+fn variances(along: &Covariance, within: &Covariance, shared: &Covariance) -> [f64; READ] {
+    std::array::from_fn(|i| (along[i][i] + within[i][i] - shared[i][i]).max(0.9 * along[i][i]))
+}
+
+/// A covariance scaled to given variances.
+fn with_correlation(covariance: &Covariance, variances: &[f64; READ]) -> Covariance {
+    let scale: [f64; READ] = std::array::from_fn(|i| (variances[i] / covariance[i][i].max(f64::MIN_POSITIVE)).sqrt());
+    std::array::from_fn(|i| std::array::from_fn(|j| scale[i] * covariance[i][j] * scale[j]))
 }
 
 /// Adds sum over rows p, q of w(|p − q|) y_p y_qᵀ with w = 1 − |p − q| / (lag + 1).

@@ -5,7 +5,6 @@ use super::bend::Bend;
 use super::bound::{Bound, CommonTilt, distance_square};
 use super::doubts::{bend_warning, contradiction, edge_warning};
 use super::evidence::{Observed, Scan, find_reference, observe, source_of_width};
-use super::influence::Influence;
 use super::library::TiltLibrary;
 use super::mean_cell::{Axes, MeanCell};
 use super::posterior::{Moments, Posterior, TiltEstimate};
@@ -35,8 +34,6 @@ pub struct Libraries<'a> {
 pub struct Prepared {
     table: ResponseTable,
     reference: Option<ResponseTable>,
-    influence: Option<Influence>,
-    influence_of_reference: Option<Influence>,
     bound: Bound,
     options: Options,
     source_fwhm_angstrom: [f64; 2],
@@ -53,15 +50,7 @@ impl Prepared {
         let sources: Vec<f64> = if high > low { vec![low, high] } else { vec![low] };
         let table = ResponseTable::new(libraries.film, &sources, &options.ruler)?;
         let reference = libraries.reference.map(|l| ResponseTable::new(l, &sources, &options.ruler)).transpose()?;
-        let influence = |library: &TiltLibrary, table: &ResponseTable| {
-            table.shows_shape().then(|| Influence::new(library, 0.5 * (low + high), &options.ruler)).transpose()
-        };
         Ok(Self {
-            influence: influence(libraries.film, &table)?,
-            influence_of_reference: match libraries.reference.zip(reference.as_ref()) {
-                Some((library, table)) => influence(library, table)?,
-                None => None,
-            },
             reference,
             bound: Bound::new(&table, options.beliefs.max_tilt_mrad),
             table,
@@ -115,14 +104,10 @@ impl Prepared {
             let all = r.cells.iter().map(|&c| bend.as_ref().map_or([0.0; 2], |b| b.shift_pm(map.cells[c].centre_px)));
             all.fold([0.0; 2], |s, d| [s[0] + d[0] / n, s[1] + d[1] / n])
         };
-        let look = |r: &Region, table: &ResponseTable, influence: &Option<Influence>| {
-            observe(&scan, r, table, influence.as_ref(), &options.ruler, options.beliefs.shape_true_to_mrad, bent(r))
-        };
-        let observed: Vec<Observed> = found.iter().map(|r| look(r, &self.table, &self.influence)).collect();
-        let reference = reference_region
-            .as_ref()
-            .zip(self.reference.as_ref())
-            .map(|(r, table)| (table, look(r, table, &self.influence_of_reference).by_mean_cell()));
+        let look =
+            |r: &Region, table: &ResponseTable| observe(&scan, r, table, &options.ruler, options.beliefs.shape_true_to_mrad, bent(r));
+        let observed: Vec<Observed> = found.iter().map(|r| look(r, &self.table)).collect();
+        let reference = reference_region.as_ref().zip(self.reference.as_ref()).map(|(r, table)| (table, look(r, table).by_mean_cell()));
         let evidence = Evidence {
             table: &self.table,
             reference,

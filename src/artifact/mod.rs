@@ -33,7 +33,6 @@ pub use conditions::{Conditions, Numerics, spaced};
 pub use cubic::Cubic;
 pub use error::ArtifactError;
 pub use evidence::{Observed, Scan, find_reference, observe, source_of_width};
-pub use influence::Influence;
 pub use judge::{Libraries, Prepared, judge};
 pub use library::{CellPlaces, Header, TiltLibrary};
 pub use mean_cell::{Axes, MeanCell};
