@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A study on a real Slurm: the array completes; a node dies in the middle and its element is requeued; another is told that its time is up; the
-# merged table is that of one machine, byte for byte. Usage: scripts/slurm-test.sh [PROGRAM=target/release/mistilt]. About two minutes.
+# merged table is that of one machine, byte for byte; so is the table of networks that two nodes trained.
+# Usage: scripts/slurm-test.sh [PROGRAM=target/release/mistilt]. About three minutes.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 program=$(realpath "${1:-$here/target/release/mistilt}")
@@ -122,3 +123,47 @@ cmp results/brief/records.npz alone/brief/records.npz
 "$program" study status brief.toml > /dev/null 2>&1
 "$program" study diff results/brief alone/brief
 echo "the table of the cluster is that of one machine, byte for byte: $(wc -l < results/brief/records.csv) lines"
+
+# Networks of a learning study, shared out over the nodes.
+cat > networks.toml <<'TOML'
+name = "networks"
+[crystal]
+structure = "bifeo3-r3c"
+thickness_nm = 2
+[microscope]
+voltage_kv = 300
+convergence_mrad = 22
+source_fwhm_angstrom = 0.8
+[[microscope.detectors]]
+name = "haadf"
+inner_mrad = 60
+outer_mrad = 95
+[simulation]
+pixel_angstrom = 0.066
+k_points = [1, 1]
+phonons = false
+[scene]
+size_cells = [14, 14]
+pattern = "random"
+correlation_nm = 2
+[camera]
+pixel_pm = 33
+[training]
+epochs = 2
+[learning]
+across = "camera.dose_e_per_angstrom2"
+mix_over = ["camera.dose_e_per_angstrom2"]
+repeats = 2
+maps = false
+[sweep.axes]
+"camera.dose_e_per_angstrom2" = [4000, 64000]
+TOML
+started=$(date +%s)
+"$program" study submit networks.toml --slurm --elements 2 --threads 1 --json > submitted.json
+array=$(python3 -c 'import json; print(json.load(open("submitted.json"))["array"])')
+merge=$(python3 -c 'import json; print(json.load(open("submitted.json"))["merge"])')
+wait_for 300 'the networks and their merge' over
+"$program" study run networks.toml -o alone/networks --quiet > /dev/null
+cmp results/networks/records.csv alone/networks/records.csv
+"$program" study status networks.toml > /dev/null 2>&1
+echo "networks trained on two nodes in $(($(date +%s) - started)) s give the table of one machine, byte for byte: $(wc -l < results/networks/records.csv) lines"

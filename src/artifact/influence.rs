@@ -170,3 +170,65 @@ fn add_product(out: &mut Covariance, a: &[f64; READ], b: &[f64; READ]) {
         row.iter_mut().zip(b).for_each(|(s, b)| *s += a * b);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::mean_cell::Axes;
+    use super::super::regions;
+    use super::*;
+    use crate::numerics::least_squares::Cholesky;
+    use crate::numerics::seeds::Streams;
+    use rand_distr::{Distribution, StandardNormal};
+
+    const SIDE: usize = 12;
+    const CELL_PX: usize = 20;
+
+    /// Bright A and dim B columns, electrons counted, rows off by `jitter_px`; 20 pm pixels.
+    fn image(number: u64, electrons: f64, jitter_px: f64) -> Vec<f32> {
+        let mut random = Streams::new("mistilt 2026 tests of influence", 1).stream(number);
+        let mut normal = || -> f64 { StandardNormal.sample(&mut random) };
+        let width = SIDE * CELL_PX;
+        // A column and its neighbours, lopsided enough to have a skewness.
+        let spot = |u: f64, v: f64| (-(u * u + v * v) / 20.0).exp() + 0.1 * (-((u - 2.0).powi(2) + v * v) / 40.0).exp();
+        let near = |w: f64, at: f64| (w - at + 10.0).rem_euclid(20.0) - 10.0;
+        let mut out = Vec::with_capacity(width * width);
+        for y in 0..width {
+            let off = jitter_px * normal();
+            for x in 0..width {
+                let (u, v) = (x as f64 - off, y as f64);
+                let expected = 0.05 + spot(near(u, 0.0), near(v, 0.0)) + 0.4 * spot(near(u, 10.0), near(v, 10.0));
+                let noise = if electrons > 0.0 { (expected / electrons).sqrt() * normal() } else { 0.0 };
+                out.push((expected + noise) as f32);
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn errors_of_readings_are_as_large_as_their_covariance_says_alone_and_together() {
+        let map = regions::tests::map(SIDE as i32, 0.0, |_, _| [0.0; 2]);
+        let cells: Vec<usize> = (0..map.cells.len()).collect();
+        let (axes, ruler, width) = (Axes { rotation_rad: 0.0, pixel_angstrom: 0.2 }, Ruler::default(), SIDE * CELL_PX);
+        let mean = |pixels: &[f32]| MeanCell::new(pixels, width, &map, &cells, &axes).unwrap();
+        let read = |mean: &MeanCell| read_cells(&mean.image, std::slice::from_ref(&mean.places), [0.0; 2], &ruler).unwrap().to_list();
+        let still = mean(&image(0, 0.0, 0.0));
+        let (truth, influence) = (read(&still), Influence::new(&still, &ruler).unwrap());
+        for (electrons, jitter_px) in [(200.0, 0.0), (1e9, 0.25), (400.0, 0.2)] {
+            const IMAGES: u64 = 40;
+            let one = |number: u64| {
+                let pixels = image(number, electrons, jitter_px);
+                let mean = mean(&pixels);
+                let covariance = influence.covariance(&mean, &pixels, width, CELL_PX as f64);
+                let (now, factor) = (read(&mean), Cholesky::new(&covariance).unwrap());
+                let error: [f64; READ] = std::array::from_fn(|i| now[i] - truth[i]);
+                let alone = (0..READ).map(|i| error[i].powi(2) / covariance[i][i]).sum::<f64>();
+                [alone, factor.forward(error).iter().map(|v| v * v).sum()]
+            };
+            let all: Vec<[f64; 2]> = (1..=IMAGES).into_par_iter().map(one).collect();
+            let [alone, together] = [0, 1].map(|k| all.iter().map(|v| v[k]).sum::<f64>() / (IMAGES * READ as u64) as f64);
+            println!("{electrons} electrons, rows off by {jitter_px} px: {alone:.2} alone, {together:.2} together");
+            // 1 but for the few rows that tell a variance.
+            assert!((0.7..1.5).contains(&alone) && (0.7..1.7).contains(&together), "{alone} {together}");
+        }
+    }
+}

@@ -178,7 +178,7 @@ fn connected(map: &PolarizationMap, by_index: &BTreeMap<[i32; 2], usize>, label:
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::artifact) mod tests {
     use super::*;
     use crate::columns::Zone;
     use crate::numerics::seeds::Streams;

@@ -22,7 +22,7 @@ impl Drift {
 }
 
 /// Drift over a frame of known timing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct DriftPath {
     angstrom_per_us: [f64; 2],
     timing: Timing,

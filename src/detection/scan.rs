@@ -5,17 +5,18 @@ use super::settings::CameraSettings;
 use super::sinusoids::{Frame, SinusoidPath};
 use super::{FrameKey, RowJitter};
 use crate::image::Raster;
+use std::borrow::Cow;
 
 /// What one stage of the scan does to the image.
 ///
 /// The displacement d at a pixel says how far what is seen there is moved: pixel r shows the specimen at r − d.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScanStage {
-    name: &'static str,
+    name: Cow<'static, str>,
     motion: Motion,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 enum Motion {
     Drift(DriftPath),
     /// One displacement a row.
@@ -28,8 +29,8 @@ enum Motion {
 impl ScanStage {
     /// Name of the stage, as it stands in the truth of an image.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Adds its displacement, Å, at the pixels of row `iy` from column `ix` on.
@@ -47,12 +48,12 @@ impl ScanStage {
 
     /// A stage that moves whole rows.
     pub(super) fn rows(name: &'static str, rows: Vec<[f64; 2]>) -> Self {
-        Self { name, motion: Motion::Rows(rows) }
+        Self { name: name.into(), motion: Motion::Rows(rows) }
     }
 }
 
 /// All stages of the scan of one frame, in order; their displacements add.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScanPath {
     raster: Raster,
     stages: Vec<ScanStage>,
@@ -64,7 +65,7 @@ impl ScanPath {
         let Raster { width, height, pixel_angstrom, .. } = raster;
         let timing = settings.timing;
         let mut stages = Vec::new();
-        let mut add = |name, motion| stages.push(ScanStage { name, motion });
+        let mut add = |name: &'static str, motion| stages.push(ScanStage { name: name.into(), motion });
         if let Some(drift) = settings.drift.filter(|d| d.pm_per_row != [0.0; 2]) {
             add("drift", Motion::Drift(drift.path(timing, width)));
         }

@@ -79,7 +79,7 @@ impl Sinusoids {
 }
 
 /// Size and timing of the frame.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Frame {
     pub(super) timing: Timing,
     pub(super) width: usize,
@@ -88,7 +88,7 @@ pub(super) struct Frame {
 }
 
 /// a sin(2πft + phase).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 struct Component {
     per_us: f64,
     amplitude: f64,
@@ -96,7 +96,7 @@ struct Component {
 }
 
 /// The sinusoids of one frame.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct SinusoidPath {
     profiles: [Vec<Component>; 2],
     /// Scale of the profiles.

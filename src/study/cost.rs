@@ -5,6 +5,7 @@
 
 use super::RunError;
 use super::compute::{self, Images};
+use super::frame;
 use super::measure;
 use super::plan::{Place, Plan, Propagation};
 use super::run::{self, KEPT};
@@ -59,6 +60,8 @@ struct Calibration {
     layout: f64,
     /// Measuring one point.
     point: f64,
+    /// Exposing its frames, a part of that.
+    exposure: f64,
 }
 
 impl Plan {
@@ -83,14 +86,17 @@ impl Plan {
                 new
             };
             let size = Size::of(p);
-            let part =
-                Part { image_seconds: size.seconds(p, &calibration, threads), point_seconds: calibration.point / threads as f64 + kept };
+            // Frames that several points measure are exposed once.
+            let places = p.places.len() as f64;
+            let exposed = p.places.iter().enumerate().filter(|(number, place)| place.frames == *number).count() as f64;
+            let measured = calibration.point - calibration.exposure * (1.0 - exposed / places);
+            let part = Part { image_seconds: size.seconds(p, &calibration, threads), point_seconds: measured / threads as f64 + kept };
             total.pixel_slices += size.pixel_slices;
             total.transmissions += size.transmissions;
             total.seconds += part.image_seconds + part.point_seconds * p.places.len() as f64;
             total.memory_bytes = total.memory_bytes.max(size.memory_bytes(p, threads));
             let (images, rows) = (p.detectors.len() as f64, (p.detectors.len() * p.shared.measure.estimators.len()) as f64);
-            total.disk_bytes += size.stack_bytes + p.places.len() as f64 * (ENTRY + IMAGE * images + ROW * rows);
+            total.disk_bytes += size.stack_bytes + p.places.len() as f64 * (ENTRY + IMAGE * images + ROW * rows) + kept_frames_bytes(p);
             total.parts.push(part);
         }
         Ok(total)
@@ -213,8 +219,9 @@ fn calibrate(p: &Propagation, threads: usize) -> Result<Calibration, RunError> {
 }
 
 impl Calibration {
-    fn numbers(&mut self) -> [&mut f64; 6] {
-        [&mut self.step, &mut self.transmission, &mut self.read, &mut self.contraction, &mut self.layout, &mut self.point]
+    fn numbers(&mut self) -> [&mut f64; 7] {
+        let Self { step, transmission, read, contraction, layout, point, exposure } = self;
+        [step, transmission, read, contraction, layout, point, exposure]
     }
 }
 
@@ -227,6 +234,7 @@ fn calibrate_one(p: &Propagation) -> Result<Calibration, RunError> {
         exits(p, &study, engine.as_ref(), &mut c)?;
     }
     c.point = point(p)?;
+    c.exposure = exposure(p)?;
     Ok(c)
 }
 
@@ -306,19 +314,42 @@ fn point(p: &Propagation) -> Result<f64, RunError> {
     Ok(noiseless + frames * (measured(p, &point)? - noiseless).max(0.0))
 }
 
+/// Seconds to expose all frames of a point; one is timed.
+fn exposure(p: &Propagation) -> Result<f64, RunError> {
+    let point = Point { index: 0, values: Vec::new(), config: p.shared.clone() };
+    let Some(camera) = point.config.camera.as_ref().filter(|_| p.shares_frames().contains(&true)) else { return Ok(0.0) };
+    let images = gaussian_images(p);
+    let Some(image) = measure::image(p, &images, FIRST, &point, 0) else { return Ok(0.0) };
+    let start = Instant::now();
+    frame::expose(&image, &point, camera, camera.raster(frame::ORIGIN_ANGSTROM), 0, 0)?;
+    Ok(start.elapsed().as_secs_f64() * f64::from(camera.repeats) * p.detectors.len() as f64)
+}
+
+/// Frames that several points measure, as the store keeps them, bytes.
+fn kept_frames_bytes(p: &Propagation) -> f64 {
+    let Some(camera) = &p.shared.camera else { return 0.0 };
+    let shared = p.shares_frames();
+    let kept = p.places.iter().enumerate().filter(|(number, place)| shared[*number] && place.frames == *number).count();
+    let raster = camera.raster(frame::ORIGIN_ANGSTROM);
+    let frame = 4.0 * (raster.width * raster.height) as f64 + 18.0 * raster.height as f64 + ENTRY;
+    kept as f64 * f64::from(camera.repeats) * p.detectors.len() as f64 * frame
+}
+
+/// The first image of a propagation.
+const FIRST: Place = Place { point: 0, illumination: 0, exit: 0, frames: 0 };
+
 /// Seconds to measure a point.
 fn measured(p: &Propagation, point: &Point) -> Result<f64, RunError> {
     let images = gaussian_images(p);
-    let place = Place { point: 0, illumination: 0, exit: 0 };
     let start = Instant::now();
-    measure::records(p, &images, place, point)?;
+    measure::records(p, &images, FIRST, point)?;
     let once = start.elapsed().as_secs_f64();
     // The first is slower than the rest; a long one need not run twice.
     if once > 0.1 {
         return Ok(once);
     }
     let start = Instant::now();
-    (0..3).try_for_each(|_| measure::records(p, &images, place, point).map(drop))?;
+    (0..3).try_for_each(|_| measure::records(p, &images, FIRST, point).map(drop))?;
     Ok(start.elapsed().as_secs_f64() / 3.0)
 }
 
@@ -326,10 +357,9 @@ fn measured(p: &Propagation, point: &Point) -> Result<f64, RunError> {
 fn kept_image_seconds(p: &Propagation) -> Result<f64, RunError> {
     let images = gaussian_images(p);
     let point = Point { index: 0, values: Vec::new(), config: p.shared.clone() };
-    let place = Place { point: 0, illumination: 0, exit: 0 };
-    let Some(image) = measure::image(p, &images, place, &point, 0) else { return Ok(0.0) };
+    let Some(image) = measure::image(p, &images, FIRST, &point, 0) else { return Ok(0.0) };
     let start = Instant::now();
-    let kept = run::pixels(p, &image, place, &point, 0, KEPT);
+    let kept = run::pixels(p, &image, FIRST, &point, 0, KEPT);
     kept.map_err(run::image_error(std::path::Path::new("image")))?;
     Ok(start.elapsed().as_secs_f64() * p.shared.microscope.detectors.len() as f64)
 }

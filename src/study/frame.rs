@@ -4,7 +4,7 @@ use super::camera_table::FrameSettings;
 use super::spec::{Estimator as EstimatorName, MeasureSettings, Point, PointConfig};
 use super::{RunError, measure, run};
 use crate::columns::{FitFailure, PixelWindow, Pixels, measure_pixels};
-use crate::detection::{Camera, Exposure, FrameKey};
+use crate::detection::{Camera, Exposure, FrameKey, ScanPath};
 use crate::image::{FourierImage, Radiance, Raster};
 use crate::numerics::grid::combine;
 use crate::specimen::{CellTruth, Slab};
@@ -15,6 +15,24 @@ use std::collections::BTreeMap;
 pub const ORIGIN_ANGSTROM: [f64; 2] = [-1.0, -1.0];
 /// Room between a column's window and the edge of the frame, Å.
 const MARGIN_ANGSTROM: f64 = 0.5;
+
+/// A frame as it is measured and kept.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Frame {
+    /// Pixels, four bytes each, row after row.
+    #[serde(with = "serde_bytes")]
+    pixels: Vec<u8>,
+    /// What the scan did.
+    scan: ScanPath,
+}
+
+/// How a frame is come by: channel, number, and what exposes it where it is not kept.
+pub type Source<'a> = &'a dyn Fn(usize, u64, &dyn Fn() -> Result<Frame, RunError>) -> Result<Frame, RunError>;
+
+/// Exposes every frame anew.
+pub fn anew(_channel: usize, _number: u64, make: &dyn Fn() -> Result<Frame, RunError>) -> Result<Frame, RunError> {
+    make()
+}
 
 /// What the frames of a point say, for one detector and estimator.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -59,7 +77,7 @@ struct Place {
 /// All frames of a point on one detector, measured by every estimator of the point, in their order.
 ///
 /// `image` is seen with a point source: the camera gives it its own. `seen` says for each column of the slab how far from its true place
-/// it stands in the noiseless image, Å; there the search begins, moved by what the scan did.
+/// it stands in the noiseless image, Å; there the search begins, moved by what the scan did. Frames come from `source`.
 pub fn statistics(
     image: &FourierImage,
     slab: &Slab,
@@ -67,6 +85,7 @@ pub fn statistics(
     seen: &[[f64; 2]],
     point: &Point,
     channel: usize,
+    source: Source<'_>,
 ) -> Result<Vec<FrameStatistics>, RunError> {
     let Some(settings) = &point.config.camera else { return Ok(Vec::new()) };
     let raster = settings.raster(ORIGIN_ANGSTROM);
@@ -75,10 +94,11 @@ pub fn statistics(
     let estimators = &point.config.measure.estimators;
     let mut tallies = vec![Tally::default(); estimators.len()];
     for frame in 0..u64::from(settings.repeats) {
-        let exposure = expose(image, point, settings, raster, frame, channel)?;
-        let moved = moved(&exposure, &places);
+        let Frame { pixels, scan } = source(channel, frame, &|| expose(image, point, settings, raster, frame, channel).map(Frame::from))?;
+        let pixels: Vec<f32> = pixels.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let moved = moved(&scan, &places);
         for (tally, &estimator) in tallies.iter_mut().zip(estimators) {
-            tally.add(&field.shifts(&exposure, &places, &cells, &moved, estimator));
+            tally.add(&field.shifts(&pixels, &places, &cells, &moved, estimator));
         }
     }
     Ok(tallies.iter().map(Tally::statistics).collect())
@@ -95,6 +115,19 @@ pub fn expose(
 ) -> Result<Exposure, RunError> {
     let key = FrameKey { seed: seed(&point.config), frame, channel: channel as u64 };
     Ok(Camera::new(settings.camera.clone())?.expose(image, raster, key)?)
+}
+
+impl From<Exposure> for Frame {
+    fn from(exposure: Exposure) -> Self {
+        Self { pixels: exposure.image.data.iter().flat_map(|v| v.to_le_bytes()).collect(), scan: exposure.scan }
+    }
+}
+
+/// What two points agree in that measure the same frames: their seed, and the size of the frame in pixels; `None` without a camera.
+#[must_use]
+pub fn identity(config: &PointConfig) -> Option<(u64, [usize; 2])> {
+    let Raster { width, height, .. } = config.camera.as_ref()?.raster(ORIGIN_ANGSTROM);
+    Some((seed(config), [width, height]))
 }
 
 /// The seed of a point's frames: of everything that makes its image and its camera, so that points have independent noise and keep it when a
@@ -117,10 +150,10 @@ fn window(measure: &MeasureSettings, settings: &FrameSettings) -> PixelWindow {
 }
 
 /// How far the scan moved each column, Å.
-fn moved(exposure: &Exposure, places: &[Place]) -> Vec<[f64; 2]> {
+fn moved(scan: &ScanPath, places: &[Place]) -> Vec<[f64; 2]> {
     let truths: Vec<[f64; 2]> = places.iter().map(|p| p.seen_angstrom).collect();
     let mut sum = vec![[0.0; 2]; places.len()];
-    for stage in exposure.scan.at_columns(&truths) {
+    for stage in scan.at_columns(&truths) {
         sum.iter_mut().zip(stage).for_each(|(s, d)| *s = [s[0] + d[0], s[1] + d[1]]);
     }
     sum
@@ -188,20 +221,19 @@ impl Field<'_> {
     /// The apparent shift of every cell in one frame, pm, or why it has none.
     fn shifts(
         &self,
-        exposure: &Exposure,
+        pixels: &[f32],
         places: &[Place],
         cells: &[Cell],
         moved: &[[f64; 2]],
         estimator: EstimatorName,
     ) -> Vec<Result<[f64; 2], FitFailure>> {
-        let image = &exposure.image;
         let estimator = measure::estimator(estimator);
         let displaced: Vec<Result<[f64; 2], FitFailure>> = places
             .par_iter()
             .zip(moved)
             .map(|(place, moved)| {
                 // An image has as many pixels as its sides say.
-                let pixels = Pixels::new(&image.data, image.width, image.height).ok_or(FitFailure::OutsideImage)?;
+                let pixels = Pixels::new(pixels, self.raster.width, self.raster.height).ok_or(FitFailure::OutsideImage)?;
                 let start = self.raster.to_px([0, 1].map(|c| place.seen_angstrom[c] + moved[c]));
                 let fit = measure_pixels(&pixels, start, &self.window, estimator)?;
                 let truth = self.raster.to_px(place.truth_angstrom);

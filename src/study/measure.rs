@@ -83,6 +83,17 @@ pub struct MeasuredColumn {
 
 /// All records of the point at `place`, detector by detector, estimator by estimator.
 pub fn records(propagation: &Propagation, images: &Images, place: Place, point: &Point) -> Result<Vec<Record>, RunError> {
+    records_of(propagation, images, place, point, &frame::anew)
+}
+
+/// The same, with the frames of the camera from `source`.
+pub(super) fn records_of(
+    propagation: &Propagation,
+    images: &Images,
+    place: Place,
+    point: &Point,
+    source: frame::Source<'_>,
+) -> Result<Vec<Record>, RunError> {
     let slab = &propagation.specimen.slab;
     let truth = slab.true_shift_pm()?;
     let true_pm = mean(truth.iter().map(|cell| cell.shift_pm));
@@ -96,7 +107,7 @@ pub fn records(propagation: &Propagation, images: &Images, place: Place, point: 
         let frame = Frame { slab, truth: &truth, tilt_mrad: point.config.crystal.specimen_tilt_mrad, thickness_angstrom };
         let sharp = point.config.camera.as_ref().map(|_| combine(&blurred(images, place, index, 0.0), None));
         let frames = match &sharp {
-            Some(sharp) => frame::statistics(sharp, slab, &truth, &frame.seen(&whole, &point.config.measure), point, channel)?,
+            Some(sharp) => frame::statistics(sharp, slab, &truth, &frame.seen(&whole, &point.config.measure), point, channel, source)?,
             None => Vec::new(),
         };
         for (number, &name) in point.config.measure.estimators.iter().enumerate() {

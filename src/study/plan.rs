@@ -1,10 +1,11 @@
 //! The plan of a study: which points share one propagation, before anything runs.
 
 use super::spec::{Method, Point, TiltRaster};
-use super::{RunError, compute, setup};
+use super::{RunError, compute, frame, setup};
 use crate::microscope::AnnularDetector;
 use crate::multislice::{Device, DeviceChoice, Illumination, Setting, beam_tilt};
 use crate::specimen::FrozenPhonons;
+use std::collections::BTreeMap;
 
 /// Where a point's image lies in its propagation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,9 @@ pub struct Place {
     pub illumination: usize,
     /// Index into [`Propagation::exits`].
     pub exit: usize,
+    /// Index into [`Propagation::places`] of the first point that measures the same frames of the camera, as points that differ in window or
+    /// estimator do: its own for one that shares them with none before it.
+    pub frames: usize,
 }
 
 /// Points that one propagation of waves serves: they differ only in tilt, thickness, probe, detectors, source size or estimators.
@@ -67,6 +71,9 @@ impl Plan {
             propagations[number].add(index, point);
         }
         propagations.iter_mut().for_each(Propagation::sort_exits);
+        for p in &mut propagations {
+            p.share_frames(points);
+        }
         propagations.iter().try_for_each(compute::check)?;
         Ok(Self { propagations })
     }
@@ -127,7 +134,25 @@ impl Propagation {
         for detector in setup::detectors(&config.microscope) {
             find_or_push(&mut self.detectors, detector);
         }
-        self.places.push(Place { point: index, illumination, exit });
+        self.places.push(Place { point: index, illumination, exit, frames: self.places.len() });
+    }
+
+    /// Finds the points that measure the same frames.
+    fn share_frames(&mut self, points: &[Point]) {
+        let mut first: BTreeMap<(u64, [usize; 2]), usize> = BTreeMap::new();
+        for (number, place) in self.places.iter_mut().enumerate() {
+            if let Some(frames) = frame::identity(&points[place.point].config) {
+                place.frames = *first.entry(frames).or_insert(number);
+            }
+        }
+    }
+
+    /// Which places measure frames that another measures too.
+    #[must_use]
+    pub(super) fn shares_frames(&self) -> Vec<bool> {
+        let mut users = vec![0_usize; self.places.len()];
+        self.places.iter().for_each(|p| users[p.frames] += 1);
+        self.places.iter().map(|p| users[p.frames] > 1).collect()
     }
 
     fn sort_exits(&mut self) {

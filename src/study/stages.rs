@@ -1,13 +1,13 @@
-//! What each stage of a study depends on, and by that where the store keeps its result: image, then measurement.
+//! What each stage of a study depends on, and by that where the store keeps its result: image, frame, measurement.
 //!
 //! image: slab, slices, grid, beam, k-points, tilts, probes, detectors, exits, phonon seed, numerics. A structure file counts by its atoms, not
-//! by its path. measurement: the image, the place in it, and every setting of the point. A noisy frame is no entry of its own: it is a function
-//! of image, camera and seed, sooner made again than read, and its settings are in the key of what is measured in it.
+//! by its path. frame: the image, the place in it, the camera, the pixels and the seed. measurement: the image, the place in it, and every setting of the
+//! point. A frame is kept where several points measure it, as for several windows; one that a single point measures is made for that point alone.
 
 use super::plan::{Place, Propagation};
-use super::spec::{Point, SimulationSettings};
+use super::spec::{Point, PointConfig, SimulationSettings};
 use super::vault_entry::Address;
-use super::{RunError, setup};
+use super::{RunError, frame, setup};
 use crate::multislice::{Illumination, Setting};
 use crate::specimen::Stack;
 use serde::Serialize;
@@ -18,10 +18,12 @@ pub(super) const IMAGE: &str = "image";
 pub(super) const BLOCK: &str = "block";
 /// The sums so far of a propagation that one process computes alone.
 pub(super) const CHECKPOINT: &str = "checkpoint";
+/// One frame of the camera that several points measure.
+pub(super) const FRAME: &str = "frame";
 /// The records of one point.
 pub(super) const MEASUREMENT: &str = "measurement";
 /// All stages, in the order of the work.
-pub(super) const ALL: [&str; 4] = [BLOCK, CHECKPOINT, IMAGE, MEASUREMENT];
+pub(super) const ALL: [&str; 5] = [BLOCK, CHECKPOINT, IMAGE, FRAME, MEASUREMENT];
 
 #[derive(Serialize)]
 struct ImageInputs<'a> {
@@ -64,6 +66,23 @@ pub(super) fn block(image: &Address, block: usize) -> Result<Address, RunError> 
 /// Where the sums so far are kept.
 pub(super) fn checkpoint(image: &Address) -> Result<Address, RunError> {
     Address::new(CHECKPOINT, &image.key)
+}
+
+/// Where a frame of a point is kept; `None` for a point without a camera or a detector that is none of its own.
+pub(super) fn frame(
+    image: &Address,
+    p: &Propagation,
+    place: Place,
+    config: &PointConfig,
+    channel: usize,
+    number: u64,
+) -> Result<Option<Address>, RunError> {
+    let Some(settings) = &config.camera else { return Ok(None) };
+    let detectors = setup::detectors(&config.microscope);
+    let Some(detector) = detectors.get(channel).and_then(|d| p.detectors.iter().position(|known| known == d)) else { return Ok(None) };
+    let raster = settings.raster(frame::ORIGIN_ANGSTROM);
+    let drawn = (frame::seed(config), number, channel);
+    Address::new(FRAME, &(image.key, place.illumination, place.exit, detector, raster, &settings.camera, drawn)).map(Some)
 }
 
 /// Where the records of a point are kept.

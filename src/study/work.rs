@@ -2,6 +2,7 @@
 
 use super::RunError;
 use super::compute::{self, Images};
+use super::frame::{self, Frame};
 use super::measure::{self, Record};
 use super::plan::{Plan, Propagation};
 use super::share::{self, Share};
@@ -153,8 +154,11 @@ impl<'a> Work<'a> {
             for block in 0..share::block_count(p) {
                 out.push(stages::block(image, block)?);
             }
-            for place in 0..p.places.len() {
+            for (place, shared) in p.shares_frames().into_iter().enumerate() {
                 out.push(self.measurement(index, place)?);
+                if shared {
+                    out.extend(self.frames(index, place)?);
+                }
             }
             out.push(image.clone());
         }
@@ -244,22 +248,61 @@ impl<'a> Work<'a> {
         stages::measurement(&self.addresses[index], p, p.places[place], self.point(index, place))
     }
 
-    /// Measures points on all threads; each keeps its records as soon as it has them.
+    /// Measures points on all threads; each keeps its records as soon as it has them. Points that measure the same frames follow each other.
     fn measure(&self, index: usize, images: &Images, places: &[usize]) -> Result<(), RunError> {
         let p = &self.plan.propagations[index];
-        let one = |&place: &usize| {
+        let shared = p.shares_frames();
+        let one = |&place: &usize| -> Result<(), RunError> {
             if self.vault.interrupted() {
                 return Err(RunError::Interrupted);
             }
             let address = self.measurement(index, place)?;
-            match attempt(|| measure::records(p, images, p.places[place], self.point(index, place)))? {
+            let kept = |channel, number, make: &dyn Fn() -> Result<Frame, RunError>| self.frame(index, place, channel, number, make);
+            let source: frame::Source<'_> = if shared[place] { &kept } else { &frame::anew };
+            match attempt(|| measure::records_of(p, images, p.places[place], self.point(index, place), source))? {
                 Ok(records) => self.vault.write(&address, &records)?,
                 Err(why) => self.vault.keep_failure(&address, &why)?,
             }
             (self.progress)(1);
             Ok(())
         };
-        places.par_iter().map(one).collect::<Vec<_>>().into_iter().collect()
+        let mut ordered = places.to_vec();
+        ordered.sort_by_key(|&place| (p.places[place].frames, place));
+        let groups: Vec<&[usize]> = ordered.chunk_by(|&a, &b| p.places[a].frames == p.places[b].frames).collect();
+        groups.par_iter().map(|group| group.iter().try_for_each(one)).collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// A frame that several points measure: read if it is there, else exposed and kept. Two processes may expose the same one at once: that takes
+    /// less time than waiting, and they write the same bytes.
+    fn frame(
+        &self,
+        index: usize,
+        place: usize,
+        channel: usize,
+        number: u64,
+        make: &dyn Fn() -> Result<Frame, RunError>,
+    ) -> Result<Frame, RunError> {
+        let p = &self.plan.propagations[index];
+        let config = &self.point(index, place).config;
+        let Some(address) = stages::frame(&self.addresses[index], p, p.places[place], config, channel, number)? else { return make() };
+        if let Some(kept) = self.vault.read(&address)? {
+            return Ok(kept);
+        }
+        let made = make()?;
+        self.vault.write(&address, &made)?;
+        Ok(made)
+    }
+
+    /// Where the frames of a point are kept, if they are.
+    fn frames(&self, index: usize, place: usize) -> Result<Vec<Address>, RunError> {
+        let (p, config) = (&self.plan.propagations[index], &self.point(index, place).config);
+        let mut out = Vec::new();
+        for channel in 0..config.microscope.detectors.len() {
+            for number in 0..config.camera.as_ref().map_or(0, |c| u64::from(c.repeats)) {
+                out.extend(stages::frame(&self.addresses[index], p, p.places[place], config, channel, number)?);
+            }
+        }
+        Ok(out)
     }
 
     /// The image stage of a share: its blocks of every propagation that still has points to measure.

@@ -7,7 +7,8 @@ use mistilt::study::compute::Images;
 use mistilt::study::frame::seed;
 use mistilt::study::measure::{Record, records};
 use mistilt::study::plan::Plan;
-use std::path::Path;
+use mistilt::study::run::{self, Session};
+use std::path::{Path, PathBuf};
 
 /// A coarse, quick study with a camera.
 fn text(camera: &str, axes: &str) -> String {
@@ -134,4 +135,48 @@ fn the_commands_expose_and_the_polarization_of_the_frame_is_compared_with_its_tr
     let output = Command::cargo_bin("mistilt").unwrap().current_dir(root.path()).args(["camera", "none.toml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--set camera.preset=raw"));
+}
+
+#[test]
+fn frames_that_several_windows_measure_are_kept_once_and_the_table_does_not_depend_on_it() {
+    let axes = "\"camera.dose_e_per_angstrom2\" = [1e5, 1e6]\n\"measure.window_radius_angstrom\" = [0.7, 0.8, 0.9]";
+    let text = text("preset = \"raw\"\nrepeats = 3", axes);
+    let root = tempfile::tempdir().unwrap();
+    let study = study(&text);
+    let session = Session::at(&root.path().join("results/tiny-camera"));
+    let table = || {
+        run::run(&study, &Plan::new(study.points()).unwrap(), &session, &|_| ()).unwrap();
+        std::fs::read_to_string(root.path().join("results/tiny-camera/records.csv")).unwrap()
+    };
+    let entries = |stage: &str| -> Vec<PathBuf> {
+        let folders = std::fs::read_dir(session.store.join(stage)).unwrap().map(|e| e.unwrap().path());
+        folders.flat_map(|f| std::fs::read_dir(f).unwrap().map(|e| e.unwrap().path())).collect()
+    };
+    let whole = table();
+    assert_eq!((entries("measurement").len(), entries("frame").len()), (6, 2 * 3));
+    // The same numbers as from frames that are exposed for every point anew.
+    for record in measured(&text) {
+        let apparent = record.frames.unwrap().apparent_pm[0];
+        assert!(whole.contains(&format!(",{apparent},")), "{apparent} is not in {whole}");
+    }
+    // A frame that was damaged is made again, one that is sound is read.
+    for path in entries("measurement") {
+        std::fs::remove_file(path).unwrap();
+    }
+    let damaged = &entries("frame")[0];
+    let mut bytes = std::fs::read(damaged).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(damaged, bytes).unwrap();
+    assert_eq!(table(), whole);
+    assert_eq!((entries("frame").len(), std::fs::read_dir(session.store.join("damaged")).unwrap().count()), (6, 1));
+    // One window alone shares with nobody.
+    let alone = tempfile::tempdir().unwrap();
+    let session = Session::at(&alone.path().join("results/tiny-camera"));
+    run::run(&study_of_one_window(&text), &Plan::new(study_of_one_window(&text).points()).unwrap(), &session, &|_| ()).unwrap();
+    assert!(!session.store.join("frame").exists());
+}
+
+fn study_of_one_window(text: &str) -> Study {
+    study(&text.replace("[0.7, 0.8, 0.9]", "[0.8]"))
 }
