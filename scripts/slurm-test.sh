@@ -54,7 +54,7 @@ figures = false
 [sweep.axes]
 "microscope.voltage_kv" = [200, 250, 300]
 "crystal.specimen_tilt_x_mrad" = [0, 5]
-"crystal.thickness_nm" = [10, 20]
+"crystal.thickness_nm" = [20, 40]
 TOML
 
 started=$(date +%s)
@@ -90,20 +90,22 @@ grep -Eq "^job ${array}_[0-9]+: running" status.txt
 cat status.txt
 
 told=$(squeue -h -t running -w n2 -o %i | head -n 1)
+victim=$(squeue -h -t running -w n1 -o %i | head -n 1)
+[ -n "$told" ] && [ -n "$victim" ] || { echo 'no element runs on one of the nodes'; squeue; exit 1; }
+echo "node n1 dies with $victim"
+stepds=$(for pid in $(on_node n1); do ps -o ppid= -p "$pid"; done | sort -u)
+# All at once, as a machine dies: a step's daemon that outlives its job would report it as killed, and a killed job is not requeued. Nothing but the
+# daemons of the step and the job stands above or below; nothing else of this machine is touched.
+daemons=$(for pid in $stepds; do if grep -q slurmstepd "/proc/$pid/comm" 2>/dev/null; then echo "$pid"; fi; done)
+# shellcheck disable=SC2046,SC2086
+kill -9 "$(cat "$cluster/run/slurmd-n1.pid")" $daemons $(on_node n1) 2>/dev/null || true
+# What the node started in that moment.
+# shellcheck disable=SC2046
+kill -9 $(on_node n1) 2>/dev/null || true
+
 echo "$told is told that its time is up"
 # scancel asks again and again while the element requeues itself; that the signal came is in the log, and checked below.
 timeout 3 scancel --signal=USR1 --batch "$told" 2>/dev/null || true
-
-victim=$(squeue -h -t running -w n1 -o %i | head -n 1)
-echo "node n1 dies with $victim"
-stepds=$(for pid in $(on_node n1); do ps -o ppid= -p "$pid"; done | sort -u)
-kill -9 "$(cat "$cluster/run/slurmd-n1.pid")" 2>/dev/null
-# shellcheck disable=SC2046,SC2086
-kill -9 $(on_node n1) 2>/dev/null || true
-for pid in $stepds; do
-    # The step's own daemon stands above the job; nothing else of this machine is touched.
-    if grep -q slurmstepd "/proc/$pid/comm" 2>/dev/null; then kill -9 "$pid" 2>/dev/null || true; fi
-done
 
 requeued() { scontrol -o show job "$victim" 2>/dev/null | grep -Eq 'Restarts=[1-9]'; }
 wait_for 90 "the requeue of $victim" requeued

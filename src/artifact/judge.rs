@@ -37,6 +37,7 @@ pub struct Prepared {
     bound: Bound,
     options: Options,
     source_fwhm_angstrom: [f64; 2],
+    edge_angstrom: f64,
 }
 
 impl Prepared {
@@ -56,6 +57,7 @@ impl Prepared {
             table,
             options: options.clone(),
             source_fwhm_angstrom,
+            edge_angstrom: libraries.film.edge_angstrom(),
         })
     }
 
@@ -65,9 +67,16 @@ impl Prepared {
         &self.table
     }
 
+    /// Edge of the crystal's perovskite cell, Å.
+    #[must_use]
+    pub fn edge_angstrom(&self) -> f64 {
+        self.edge_angstrom
+    }
+
     /// Judges an image by its map.
     pub fn judge(&self, pixels: &[f32], width: usize, map: &PolarizationMap, columns: &ColumnLattice) -> Result<Verdict, ArtifactError> {
         let scan = scan(pixels, width, map, columns)?;
+        same_cell(&scan, self.edge_angstrom)?;
         let (axes, options) = (scan.axes, &self.options);
         let shifts: Vec<[f64; 2]> = map.cells.iter().map(|c| c.shift_px.map(|v| v * 100.0 * axes.pixel_angstrom)).collect();
         let mut warnings = Vec::new();
@@ -171,6 +180,20 @@ fn scan<'a>(pixels: &'a [f32], width: usize, map: &'a PolarizationMap, columns: 
     let [e1, _] = columns.basis_px;
     let axes = Axes { rotation_rad: e1[1].atan2(e1[0]), pixel_angstrom: pixel_size_pm / 100.0 };
     Ok(Scan { pixels, width, map, axes })
+}
+
+/// Refuses an image whose cells are not as wide as the crystal's: in noise, bright columns alone may pass for both kinds, on a cell √2 as wide.
+fn same_cell(scan: &Scan<'_>, edge_angstrom: f64) -> Result<(), ArtifactError> {
+    let seen = scan.map.lattice_a_px * scan.axes.pixel_angstrom;
+    if (seen / edge_angstrom - 1.0).abs() < 0.25 {
+        return Ok(());
+    }
+    Err(ArtifactError::Image(format!(
+        "the cells of the image are {:.0} pm wide and those of the crystal {:.0} pm: check the pixel size and the structure, and whether both kinds of columns rise \
+         above the noise",
+        100.0 * seen,
+        100.0 * edge_angstrom
+    )))
 }
 
 /// Cells of the reference, and cells on its border with the rest, whose columns belong to both.

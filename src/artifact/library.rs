@@ -142,6 +142,13 @@ impl TiltLibrary {
         if self.header.cells.first().is_some_and(|c| c.a_angstrom.len() == 2) { Zone::Z110 } else { Zone::Z100 }
     }
 
+    /// Edge of a square with the area of one perovskite cell, Å.
+    #[must_use]
+    pub fn edge_angstrom(&self) -> f64 {
+        let [[a, b], [c, d]] = self.header.in_plane_angstrom;
+        ((a * d - b * c).abs() / self.header.cells.len() as f64).sqrt()
+    }
+
     /// Number of independent groups.
     #[must_use]
     pub fn groups(&self) -> usize {

@@ -91,14 +91,14 @@ impl Mosaic {
     /// within their range: every Fourier coefficient is a polynomial of third degree of it. `None` where the libraries' tilts determine none.
     #[must_use]
     pub fn new(pattern: Pattern, [film, substrate]: [&TiltLibrary; 2], thickness: usize, stand: Stand, cells: usize) -> Option<Self> {
-        let side = edge_angstrom(film);
+        let side = film.edge_angstrom();
         let mirrors: &[[f64; 2]] = match pattern {
             Pattern::Halves180 => &[[1.0, 1.0], [-1.0, -1.0]],
             Pattern::Halves71 => &[[1.0, 1.0], [1.0, -1.0]],
             _ => &[[1.0, 1.0]],
         };
         let tile = |library: &TiltLibrary, mirror: [f64; 2]| -> Option<Tile> {
-            let images = powers(library, thickness)?.map(|image| on_square_lattice(&image, edge_angstrom(library), side));
+            let images = powers(library, thickness)?.map(|image| on_square_lattice(&image, library.edge_angstrom(), side));
             let images = if stand.bend_mrad == [0.0; 2] {
                 let mut sum = images[0].clone();
                 for (image, term) in images.iter().zip(terms([0, 1].map(|c| mirror[c] * stand.tilt_mrad[c]))).skip(1) {
@@ -169,12 +169,6 @@ fn powers(library: &TiltLibrary, thickness: usize) -> Option<[FourierImage; TERM
         }
         sum
     }))
-}
-
-/// Edge of a square with the area of one perovskite cell, Å.
-fn edge_angstrom(library: &TiltLibrary) -> f64 {
-    let [[a, b], [c, d]] = library.header.in_plane_angstrom;
-    ((a * d - b * c).abs() / library.header.cells.len() as f64).sqrt()
 }
 
 /// The same image on a square lattice of another edge.

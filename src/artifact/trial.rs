@@ -243,8 +243,10 @@ pub fn outcome(frame: &Image, known: &Known, prepared: &Prepared, networks: Opti
 }
 
 fn judged(frame: &Image, prepared: &Prepared) -> Result<(PolarizationMap, Verdict), ArtifactError> {
-    let options = MapOptions { find: FindOptions::default(), empirical_covariance: false, ..MapOptions::default() };
     let pixel_size_pm = frame.square_pixel_size_pm().map_err(|e| ArtifactError::Image(e.to_string()))?;
+    // The cell of the crystal is known: of dim B columns that drown in noise no second lattice is made.
+    let find = FindOptions { lattice_a_px: Some(100.0 * prepared.edge_angstrom() / pixel_size_pm), ..FindOptions::default() };
+    let options = MapOptions { find, empirical_covariance: false, ..MapOptions::default() };
     let (map, columns) = polarization_map(&frame.data, frame.width, frame.height, Some(pixel_size_pm), &options)?;
     let verdict = prepared.judge(&frame.data, frame.width, &map, &columns)?;
     Ok((map, verdict))

@@ -87,7 +87,7 @@ impl Args {
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let image = args.open.read()?;
-    let mapping = args.open.options()?;
+    let mut mapping = args.open.options()?;
     let pixel_size_pm =
         image.pixel_size_pm.map(|_| image.square_pixel_size_pm()).transpose().map_err(|e| Failure::BadInput(e.to_string()))?;
     if pixel_size_pm.is_none() && args.open.lattice_pm.is_none() {
@@ -96,6 +96,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
             args.open.image.display()
         )));
     }
+    let film = args.specimen.crystal()?;
+    // The crystal says how wide a cell is: where dim columns drown in noise no second lattice is made of the bright ones.
+    let edges_angstrom = film.pseudocubic().ok().map(|cell| cell.lengths_angstrom());
+    let edge_pm = edges_angstrom.map(|[a, b, c]| 100.0 * (a + b + c) / 3.0);
+    mapping.find.lattice_a_px = edge_pm.zip(pixel_size_pm).map(|(edge, pixel)| edge / pixel);
     let (map, columns) =
         polarization_map(&image.data, image.width, image.height, pixel_size_pm, &mapping).map_err(|e| Failure::BadInput(e.to_string()))?;
     let pixel_angstrom = map.pixel_size_pm.unwrap_or(1.0) / 100.0;
@@ -103,7 +108,6 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let ruler = Ruler { estimator: mapping.estimator, window_radius_angstrom: radius_px * pixel_angstrom, sample_angstrom: pixel_angstrom };
     let options = args.options(ruler)?;
 
-    let film = args.specimen.crystal()?;
     let conditions = args.specimen.conditions(options.beliefs.max_tilt_mrad)?;
     let library = args.specimen.library(&film, &conditions, output)?;
     let reference = match options.reference {
