@@ -226,9 +226,11 @@ mod tests {
             };
             let all: Vec<[f64; 2]> = (1..=IMAGES).into_par_iter().map(one).collect();
             let [alone, together] = [0, 1].map(|k| all.iter().map(|v| v[k]).sum::<f64>() / (IMAGES * READ as u64) as f64);
-            println!("{electrons} electrons, rows off by {jitter_px} px: {alone:.2} alone, {together:.2} together");
             // 1 but for the few rows that tell a variance.
-            assert!((0.7..1.5).contains(&alone) && (0.7..1.7).contains(&together), "{alone} {together}");
+            assert!(
+                (0.7..1.5).contains(&alone) && (0.7..1.7).contains(&together),
+                "{electrons} electrons, {jitter_px} px: {alone} {together}"
+            );
         }
     }
 }

@@ -40,6 +40,13 @@ pub struct FindOptions {
     pub lattice_a_px: Option<f64>,
 }
 
+impl FindOptions {
+    /// Whether a cell of this side may be the one that is known, to ±20 %; any may where none is.
+    pub(crate) fn knows(&self, a_px: f64) -> bool {
+        self.lattice_a_px.is_none_or(|known| (a_px / known - 1.0).abs() <= 0.2)
+    }
+}
+
 /// Why no columns could be given a lattice.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum FindError {
@@ -165,7 +172,8 @@ pub fn find_columns(image: &[f32], width: usize, height: usize, options: &FindOp
     }
     let fine = if factor > 1 { prepared.upsampled(factor) } else { prepared };
     let scale = factor as f64;
-    let found = find_in(&fine, basis.map(|e| e.map(|v| v * scale)), options)?;
+    let known = FindOptions { lattice_a_px: options.lattice_a_px.map(|a| a * scale), ..*options };
+    let found = find_in(&fine, basis.map(|e| e.map(|v| v * scale)), &known)?;
     Ok(found.scaled(1.0 / scale))
 }
 
@@ -182,10 +190,11 @@ fn find_in(image: &Prepared, basis: Basis, options: &FindOptions) -> Result<Colu
     }
     let value = |p: [f64; 2]| bilinear(&smooth, image.width, p);
     let columns: Vec<sublattice::Node> = nodes.iter().map(|(index, n)| sublattice::Node { index: *index, peak: peaks[*n] }).collect();
-    let (columns, field) = match sublattice::bright_parity(&columns, &field, options.zone, value) {
-        Some(bright_is_odd) => sublattice::bright_half(&columns, &field, options.zone, bright_is_odd),
-        None => (columns, field),
-    };
+    let parity = sublattice::bright_parity(&columns, &field, options.zone, value);
+    let half = parity.map(|bright_is_odd| sublattice::bright_half(&columns, &field, options.zone, bright_is_odd));
+    // In noise the columns of one sublattice may seem to alternate: a known cell tells.
+    let known = half.filter(|(_, field)| options.knows(options.zone.lattice_a_px(field.basis)));
+    let (columns, field) = known.unwrap_or((columns, field));
     let a_px = options.zone.lattice_a_px(field.basis);
     let sharp = image.band(0.08 * a_px, 0.8 * a_px);
     dark::with_dark_columns(&columns, &field, options, &sharp, image)
@@ -212,4 +221,34 @@ pub(crate) fn scanned(image: &Prepared, p: [f64; 2]) -> bool {
 pub(crate) fn stepped(p: [f64; 2], basis: Basis, i: f64, j: f64) -> [f64; 2] {
     let e = combine(basis, i, j);
     [p[0] + e[0], p[1] + e[1]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_cell_keeps_bright_columns_that_seem_to_alternate_on_one_sublattice() {
+        let (cell, side) = (20.0, 200);
+        let spot = |x: f64, y: f64, at: [f64; 2]| (-((x - at[0]).powi(2) + (y - at[1]).powi(2)) / 18.0).exp();
+        let mut image = vec![0.0_f32; side * side];
+        for (n, pixel) in image.iter_mut().enumerate() {
+            let (x, y) = ((n % side) as f64, (n / side) as f64);
+            for (i, j) in (0..10).flat_map(|j| (0..10).map(move |i| (i, j))) {
+                // Every other A column a tenth darker; B columns that hardly rise.
+                let bright = if (i + j) % 2 == 0 { 1.0 } else { 0.9 };
+                let corner = [cell * (f64::from(i) + 0.5), cell * (f64::from(j) + 0.5)];
+                *pixel += (bright * spot(x, y, corner) + 0.03 * spot(x, y, corner.map(|c| c + 0.5 * cell))) as f32;
+            }
+        }
+        let a_px = |lattice_a_px| {
+            let options = FindOptions { lattice_a_px, ..FindOptions::default() };
+            find_columns(&image, side, side, &options).map(|found| found.lattice_a_px())
+        };
+        // Without that knowledge the brighter half passes for A and the other for B.
+        for (known, seen) in [(Some(cell), cell), (None, std::f64::consts::SQRT_2 * cell)] {
+            let found = a_px(known).unwrap();
+            assert!((found / seen - 1.0).abs() < 0.05, "{known:?}: {found}");
+        }
+    }
 }

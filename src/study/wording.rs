@@ -29,7 +29,8 @@ pub(super) fn named_value(column: &str, value: &AxisValue) -> String {
     match column {
         "specimen_tilt_x_mrad" => format!("θx = {} mrad", short(value)),
         "specimen_tilt_y_mrad" => format!("θy = {} mrad", short(value)),
-        name => format!("{} {} {}", quantity(name), short(value), split_unit(name).1).trim_end().to_owned(),
+        // Short, for the title of a panel.
+        name => format!("{} {} {}", quantity(name), short(value), split_unit(name).1.replacen("electrons", "e", 1)).trim_end().to_owned(),
     }
 }
 
